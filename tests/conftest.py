@@ -1,4 +1,4 @@
-"""Fixtures of the tests that need servers. Asking for none of them starts none."""
+"""Fixtures of the tests that need servers. No server is started unless a test asks for its fixture."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def empty_database_url(administration: Administration) -> Iterator[str]:
 
 @pytest.fixture
 def post(redis_url: str, database_url: str, worker_url: str) -> Iterator[Post]:
-    """Mailboxes and tables, both empty, and what a worker has between them."""
+    """Mailboxes and tables, both empty, and a worker's loop between them."""
     office = Post.open(redis_url, database_url, worker_url)
     yield office
     office.close()

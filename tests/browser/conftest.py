@@ -53,7 +53,7 @@ VIEWERS_PASSWORD = "staple correct horse"
 
 @dataclass(slots=True)
 class Console:
-    """A console process that can be stopped and started again on its port; what it says goes to `log`, if there is one."""
+    """A console process that can be stopped and started again on its port; its output goes to `log`, if there is one."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str]
@@ -146,7 +146,7 @@ def chromium(migrated_template: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def profile(chromium: Browser) -> BrowserContext:
-    """What all windows share that are not of another kind; a new one for each costs as much as a test."""
+    """The browser profile that all ordinary windows share; a new one for each costs as much as a test."""
     return chromium.new_context(viewport={"width": 1280, "height": 900})
 
 
@@ -184,7 +184,7 @@ def start_console(database_url: str, redis_url: str, tmp_path: Path) -> Iterator
 
 @pytest.fixture
 def own_console(start_console: Callable[..., Console]) -> Console:
-    """One that was told nothing."""
+    """A console of the test's own, with default settings."""
     return start_console()
 
 

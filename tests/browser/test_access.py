@@ -1,4 +1,4 @@
-"""Who gets in, who may change what, and what a login leaves of what somebody was doing."""
+"""Who gets in, who may change what, and that a login in between loses nothing of what somebody was doing."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_b84_scripts_in_names_and_addresses_run_nowhere_and_break_no_rule(
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    """Another site, which shows what it is told to."""
+    """Another site, which shows the HTML that the test gives it."""
 
     html = b""
 
@@ -147,7 +147,7 @@ class Elsewhere(BaseHTTPRequestHandler):
         self.wfile.write(self.html)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A customer's page in a real browser: found by the search, its events filtered and paged, held and released."""
+"""A customer's page in a real browser: found by the search, its events filtered and paged, paused and resumed."""
 
 from __future__ import annotations
 

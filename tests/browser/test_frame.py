@@ -1,4 +1,4 @@
-"""Every page in a real browser: readable for axe, light and dark, wide and on a phone, without a mouse and without script."""
+"""Every page in a real browser: without problems for axe, light and dark, wide and on a phone, without a mouse and without script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters on the page: found from the overview, explained, put back, thrown away with a reason."""
+"""Dead letters on the page: found from the overview, explained, retried, discarded with a reason."""
 
 from __future__ import annotations
 

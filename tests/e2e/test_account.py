@@ -54,7 +54,7 @@ class OtherPeoplesStripe:
         self.control.ask("faults", faults)
 
     def differences(self, database_url: str) -> tuple[Difference, ...]:
-        """Tell where the tables are not what it can still tell."""
+        """Return where the tables differ from what this Stripe can still answer."""
         whole = read_truth(self.control.ask("truth"))
         return askable(asyncio.run(compare(database_url, whole)).differences, whole)
 

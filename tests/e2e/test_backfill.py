@@ -1,4 +1,4 @@
-"""A backfill is killed in the middle while the account goes on living, and goes on: the tables end as Stripe's."""
+"""A backfill is killed in the middle while the account keeps changing, and continues: in the end the tables equal Stripe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REQUESTS_A_SECOND = 40
 
 @pytest.fixture
 def stripe() -> Iterator[SimulatedStripe]:
-    """An account with a life behind it, of which no event is left."""
+    """An account with a past, of which no event is left."""
     account = lived(steps=STEPS, population=600)
     account.forget_events()
     simulated = SimulatedStripe(account)

@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Router:
-    """Heroku's: appends whose request it is to what the client said, and says whether it came encrypted."""
+    """A router like Heroku's: appends the client's address to the header that the client sent, and says whether the request was encrypted."""
 
     port: int
 

@@ -1,4 +1,4 @@
-"""Webhooks are lost and Redis is emptied under load: one sweep later the tables equal Stripe, and it was counted."""
+"""Webhooks are lost and Redis is emptied under load: one sweep later the tables equal Stripe, and the missed events are counted."""
 
 from __future__ import annotations
 

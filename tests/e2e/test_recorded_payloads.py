@@ -1,4 +1,4 @@
-"""Every recorded Stripe payload through `cogento send`, the receiver and the worker, into rows a person expects."""
+"""Every recorded Stripe payload through `cogento send`, the receiver and the worker, into the rows that were written by hand for it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _id_of(name: str) -> str:
 
 
 def _expected() -> dict[str, str]:
-    """The file by the object that it shows the last state of; without objects of which nobody can tell."""
+    """Return the file with the last state of each object; without objects whose last state is undecided."""
     files: defaultdict[str, list[str]] = defaultdict(list)
     for name in KEPT:
         files[_id_of(name)].append(name)

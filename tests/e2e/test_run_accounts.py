@@ -59,7 +59,7 @@ def beside(run: LocalRun) -> Path:
 
 
 def python(folder: Path, module: str, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
-    """Run a module of ours in a second terminal, so to speak."""
+    """Run a module of ours, as in a second terminal."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,

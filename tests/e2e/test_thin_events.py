@@ -1,4 +1,4 @@
-"""Nothing but thin events, shuffled and doubled: every object is asked for once a burst, and the tables equal Stripe."""
+"""Only thin events, shuffled and doubled: every object is asked for once per burst, and the tables equal Stripe."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def answers(system: WholeSystem) -> int:
 
 
 def burst(system: WholeSystem) -> None:
-    """Let a lot happen at once, and wait until all of it is told, asked for and written."""
+    """Let a lot happen at once, and wait until all of it is sent, asked for and written."""
     system.sender.ask("happen", {"events": EVENTS_OF_A_BURST})
     system.sender.become_quiet(seconds=60)
     wait_until(lambda: objects_to_ask(system) == 0, what="every object to be asked for", seconds=90)

@@ -1,4 +1,4 @@
-"""What the tests of faults share: witnesses in the database from the first event on."""
+"""Fixtures of the tests of faults: triggers in the database that record every write from the first event on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def checker(database_url: str, redis_url: str, tmp_path: Path) -> Checker:
-    """A checker that has witnessed everything, and reads all logs of the test."""
+    """A checker that has recorded everything, and reads all logs of the test."""
     checker = Checker(database_url, redis_url, logs=tmp_path, secrets=[SECRET])
     checker.install()
     return checker
@@ -32,7 +32,7 @@ def checker(database_url: str, redis_url: str, tmp_path: Path) -> Checker:
 
 @pytest.fixture
 def trial(post: Post, checker: Checker) -> WorkerTrial:
-    """Mailboxes and tables for workers to be broken at."""
+    """Mailboxes and tables for tests that break workers."""
     return WorkerTrial(post, checker)
 
 
@@ -54,7 +54,7 @@ def start_receiver(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Run
 
 @pytest.fixture
 def start_worker_here(redis_url: str, worker_url: str) -> Iterator[Callable[[], WorkerHere]]:
-    """Start workers within the test's own process, for a tenth of the time: all that production puts together, but for Celery."""
+    """Start workers within the test's own process, for a tenth of the time: everything as in production, except Celery."""
     started: list[WorkerHere] = []
 
     def start(**settings: object) -> WorkerHere:

@@ -1,4 +1,4 @@
-"""One worker for several accounts: each one's events reach its own tables, and what breaks one holds up no other."""
+"""One worker for several accounts: each one's events reach its own tables, and a fault of one account does not hold up another."""
 
 from __future__ import annotations
 

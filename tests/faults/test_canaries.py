@@ -1,8 +1,7 @@
-"""I8: nothing that leaves us tells a secret or who somebody is, however what goes wrong quotes them.
+"""I8: nothing that leaves us contains a secret or a person's data, even where an error quotes them.
 
-Persons known by nothing else, and secrets made for this, go through everything that fails in a way of its own: the
-database's complaints quote rows, an event is no event, the receiver has a bug. Then logs, error reports, metrics and
-lists of dead letters are searched for all of them.
+Unique persons and secrets, made for this test, go through every kind of failure: the database's errors quote rows, an event is
+malformed, the receiver has a bug. Then logs, error reports, metrics and lists of dead letters are searched for all of them.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ FOR EACH ROW WHEN (NEW.stripe_customer_id IN ('cus_refused', 'cus_bug')) EXECUTE
 
 
 def person(role: str, **fields: object) -> Json:
-    """Somebody whose address, name and number are nobody else's."""
+    """A person whose address, name and number are unique."""
     number = f"+1555000{ROLES.index(role):04}"
     return customer(
         f"cus_{role}",
@@ -75,14 +74,14 @@ def webhook(role: str, **changes: Any) -> Request:
 
 
 def is_settled(post: Post) -> bool:
-    """Let nothing wait for its next attempt, and tell whether the ledger has it all."""
+    """End the waits of all customers, and tell whether the ledger has everything."""
     post.mailboxes.replay(CustomerId("cus_bug"))
     return post.ledger().keys() == set(ACCEPTED)
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """Everything that runs, and whom it tells."""
+    """Everything that runs, and the servers to which it reports."""
 
     receiver: RunningReceiver
     buggy_receiver: RunningReceiver
@@ -127,7 +126,7 @@ def suspect(
     redis_url: str,
     tmp_path: Path,
 ) -> Iterator[Suspect]:
-    """A deployment whose database takes any password, and who is told of its mistakes."""
+    """A deployment whose database takes any password, and the servers to which it reports errors."""
     port = free_port()
     with listening(Sentry()) as sentry:
         told = {"SENTRY_DSN": sentry.dsn, "LOG_LEVEL": "DEBUG", "METRICS_TOKEN": METRICS_TOKEN}

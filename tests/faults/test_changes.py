@@ -1,4 +1,4 @@
-"""Whoever replays the changes has the tables' last state, however the workers that wrote it died."""
+"""A reader who replays the changes has the tables' last state, however the workers that wrote it died."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def database_url(administration: Administration, announcing_template: str) -> It
 
 
 class Replica:
-    """A copy of the customers, kept from nothing but the changes: each is read again when it is said to be another."""
+    """A copy of the customers that follows the changes alone: each customer is read again when a change names it."""
 
     def __init__(self, database_url: str) -> None:
         self.rows: dict[Any, tuple[Any, ...]] = {}

@@ -29,7 +29,7 @@ CUSTOMERS = "stripe_customer_id"
 
 @pytest.fixture
 def post(checker: Checker, redis_url: str, database_url: str) -> Iterator[Post]:
-    """Mailboxes and tables that are witnessed, with a customer, a later event, and a subscription."""
+    """Mailboxes and tables with the checker's triggers, and a customer, a later event, and a subscription."""
     office = Post.open(redis_url, database_url)
     office.put("customer.created", builders.customer(), id_="evt_1", created=builders.NOW)
     office.drain()
@@ -42,13 +42,13 @@ def post(checker: Checker, redis_url: str, database_url: str) -> Iterator[Post]:
 
 @pytest.fixture
 def tables(post: Post, database_url: str) -> Iterator[psycopg.Connection]:
-    """A hand in the tables of the post."""
+    """A connection to the harness's tables."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
 
 def put_an_open_story(post: Post) -> list[bytes]:
-    """Let a customer be seen, and an hour later change from somewhere else to there and back in one second."""
+    """Put a sighting of a customer, and an hour later a change from another state and the change back, in one second."""
     seen, ada, bob = (builders.customer("cus_2", name=name) for name in ("Cy Young", "Ada Byron", "Bob Ross"))
     earlier = builders.event_body("customer.updated", seen, id_="evt_4", created=builders.NOW - AN_HOUR)
     there = builders.event_body("customer.updated", bob, id_="evt_5", before=ada)

@@ -42,13 +42,13 @@ CREATE TRIGGER fails BEFORE INSERT ON users EXECUTE FUNCTION fail();
 
 @pytest.fixture(scope="module")
 def clock(tmp_path_factory: pytest.TempPathFactory) -> ShiftedClock:
-    """What time a process started with its environment believes that it is."""
+    """A clock for processes that are started with its environment."""
     return ShiftedClock.make(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture(scope="module")
 def receiver(valkey_server: RunningServer[Valkey], clock: ShiftedClock) -> Iterator[RunningReceiver]:
-    """A receiver that goes by that clock."""
+    """A receiver that uses that clock."""
     log = clock.shift.with_name("receiver.log")
     receiver = RunningReceiver(valkey_server.url, log, **clock.environment)
     receiver.await_answer()

@@ -1,4 +1,4 @@
-"""Whoever listens to us beside the work, error reports and logs, and does not: nobody waits for them."""
+"""Receivers of error reports and logs that do not read: no process waits for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every guard is needed: taken out of a copy of the source, it makes tests of the suite fail.
+"""Every guard is needed: removed from a copy of the source, it makes tests of the suite fail.
 
 guard taken out                                  what fails without it
 the ledger's insert                              a redelivery is no duplicate, and nobody knows what became of an event

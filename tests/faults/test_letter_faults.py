@@ -1,4 +1,4 @@
-"""Dead letters that are retried by several at once, too late, or by somebody who dies or is stopped at it."""
+"""Dead letters that are retried by several at once, too late, or by a process that dies or is stopped meanwhile."""
 
 from __future__ import annotations
 

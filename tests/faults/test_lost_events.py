@@ -1,4 +1,4 @@
-"""Events that never come while nobody may ask Stripe: rows show what the others tell, and doubt what these leave open."""
+"""Events that never come while Stripe may not be asked: rows show what the other events say, and are unsure where these leave it open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ten thousand dead letters of four hundred customers, put back by one command while two workers take them."""
+"""Ten thousand dead letters of four hundred customers, retried by one command while two workers process them."""
 
 from __future__ import annotations
 

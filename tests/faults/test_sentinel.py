@@ -1,6 +1,6 @@
-"""The master that Sentinel watches is lost under load (F75 to F78): another one takes over, with what the level says.
+"""The master that Sentinel watches is lost under load (F75 to F78): another one takes over, and keeps what the ack level promises.
 
-The fixture's end judges each test: what was answered 2xx is applied, once and in order, and no attempt was burnt.
+The fixture's end judges each test: what was answered 2xx is applied, once and in order, and no attempt was wasted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Workers that wish for another number of shards are killed in the middle of moving mailboxes, under load (F73, F74).
+"""Workers that want another number of shards are killed in the middle of moving mailboxes, under load (F73, F74).
 
 The receiver goes on as it was started, with the number of before; whatever it acknowledges is applied once and in order.
 """
@@ -62,7 +62,7 @@ def redis_server(
 
 @pytest.fixture(scope="module")
 def pipeline(redis_server: servers.RunningServer[Valkey], database: str, home: Path) -> Iterator[Pipeline]:
-    """A receiver, and a worker of before that has left again."""
+    """A receiver, and a worker of the earlier number of shards that has stopped."""
     with Proxy(redis_server.url) as proxy:
         receiver = RunningReceiver(redis_server.url, home / "receiver.log", ACK_DURABILITY="redis_fsync")
         receiver.await_answer()
@@ -76,7 +76,7 @@ def pipeline(redis_server: servers.RunningServer[Valkey], database: str, home: P
 
 @pytest.fixture
 def start(pipeline: Pipeline, home: Path) -> Iterator[StartWorker]:
-    """Start a worker that wishes for so many shards; it ends with the test."""
+    """Start a worker that wants so many shards; it ends with the test."""
     pipeline.redis.delete("{cogento:0}:workers")  # those that were killed count for half a minute
     started: list[Process] = []
 

@@ -1,4 +1,4 @@
-"""F51 to F55: Stripe's API says "too many", fails, hangs, refuses the key, knows nothing, or lags behind."""
+"""F51 to F55: Stripe's API says "too many", fails, hangs, refuses the key, does not know an object, or lags."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def die(trial: WorkerTrial, start_worker: StartWorker, failpoints: str, **settings: str) -> None:
-    """Let a worker take the mail and die of it."""
+    """Have a worker claim the mail and die while processing it."""
     doomed = start_worker(FAILPOINTS=failpoints, **settings)
     trial.put()
     assert doomed.await_death() == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Workers in trouble that they survive: frozen, crowded, given poison, asked to stop."""
+"""Faults that workers survive: frozen, crowded, given events that crash them, asked to stop."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LETTERS = "SELECT event_id, reason, attempts FROM dead_letters"
 def freeze(
     trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere, instant: str
 ) -> RunningWorker:
-    """Let a worker take the mail, freeze at an instant, and another finish it."""
+    """Have a worker claim the mail and freeze at a failpoint, and another one finish it."""
     frozen = start_worker(FAILPOINTS=f"{instant}@1=stop")
     trial.put()
     frozen.await_frozen()
@@ -236,6 +236,6 @@ def ring_often(redis_url: str) -> None:
 
 
 def hurry(trial: WorkerTrial, customer_id: str) -> bool:
-    """Let a customer sleep no longer; tell whether there is a letter."""
+    """Wake a sleeping customer; returns whether there is a dead letter."""
     trial.post.mailboxes.replay(CustomerId(customer_id))
     return bool(trial.post.rows(LETTERS))

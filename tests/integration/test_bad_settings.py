@@ -68,7 +68,7 @@ USUAL = {**NOWHERE, "STRIPE_WEBHOOK_SECRET": SECRET}
 
 
 def ended(process: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Start one that is to end by itself, and wait until it has."""
+    """Start a process that is to end by itself, and wait until it has."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     argv = (*PROCESSES[process], *([str(folder / "data")] if process == "run" else []))
     return subprocess.run(
@@ -244,7 +244,7 @@ def test_a10_a_health_check_names_what_redis_refuses_and_restarts_nobody_for_it(
 
 @pytest.fixture(scope="module")
 def untrusted_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a server shows a certificate that it has signed itself, as Heroku's Redis does."""
+    """The URL of a server with a self-signed certificate, as Heroku's Redis has."""
     for port in serve_untrusted(tmp_path_factory.mktemp("redis"), asks_first=False):
         yield f"rediss://:{CANARY}@127.0.0.1:{port}/0"
 
@@ -259,7 +259,7 @@ def test_a_redis_whose_certificate_nobody_trusts_is_no_outage(
 
 @pytest.fixture(scope="module")
 def untrusted_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The same before a PostgreSQL."""
+    """The URL of a PostgreSQL with such a certificate."""
     for port in serve_untrusted(tmp_path_factory.mktemp("postgres"), asks_first=True):
         yield f"postgresql://u:{CANARY}@127.0.0.1:{port}/x"
 

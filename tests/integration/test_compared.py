@@ -1,4 +1,4 @@
-"""The harness of docs/compared.md with real processes: what it measures of us, and that it finds a row that is wrong.
+"""The harness of docs/compared.md with real processes: what it measures for this project, and that it finds a wrong row.
 
 The engines need npm, so that `python -m bench.compared --quick` alone shows theirs.
 """

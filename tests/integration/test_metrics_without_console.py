@@ -1,4 +1,4 @@
-"""A deployment of receivers and workers alone: everything that is measured is on the receiver's /metrics."""
+"""A deployment of only receivers and workers: all metrics are on the receiver's /metrics."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def settle_one_event(receiver: RunningReceiver) -> None:
 
 
 def let_a_minute_pass(receiver: RunningReceiver) -> None:
-    """Make what workers told Redis a minute older."""
+    """Make what workers wrote to Redis a minute older."""
     client: Any = receiver.redis
     client.set(f"{TAG}:tables", older(client.get(f"{TAG}:tables")), keepttl=True)
     for slot, noted in client.hgetall(f"{TAG}:workers").items():

@@ -1,4 +1,4 @@
-"""PgBouncer between everything of ours and PostgreSQL, as the distribution has it: session mode works, the others are named."""
+"""The distribution's PgBouncer between all our processes and PostgreSQL: session mode works, the other modes are refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches Sentry from a process that ends right after its mistake, and what never does."""
+"""What reaches Sentry from a process that ends right after an error, and what never does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces over real processes, as a collector gets them: one from a webhook to its row, and nothing that a row holds."""
+"""Traces over real processes, as a collector gets them: one trace from a webhook to its row, without any data of the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What events tell that came without the others: pure, so that the checker's judgement can be trusted."""
+"""What events say when others are missing: tested alone, so that the checker's judgement can be trusted."""
 
 from __future__ import annotations
 

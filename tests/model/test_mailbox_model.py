@@ -22,7 +22,7 @@ WHOLE = pytest.param((START, 100_000), id="everything", marks=pytest.mark.chaos)
     scope="module", params=[*(pytest.param((part, 4_000), id=name) for name, part in PARTS.items()), WHOLE]
 )
 def found(request: pytest.FixtureRequest) -> Search:
-    """All that is reachable from one start, and that it is not much less than it was."""
+    """All states reachable from one start, which must not become much fewer."""
     start, least = request.param
     found = search(start)
     assert len(found.steps) > least

@@ -1,8 +1,8 @@
 """The five laws of the order, on random true histories judged by the oracle, and on half as many in whole objects.
 
-Of the mutants in test_rule_mutations.py, the one that is found last takes 122 histories, and 37 in whole objects. What
-Hypothesis finds are fewer, for it takes ten times as long over each, and makes it small.
-`ORDER_HISTORIES=100000 pytest tests/model/test_order_laws.py` runs longer; so does `python -m bench.ordering`.
+Of the mutants in test_rule_mutations.py, the one that is found last takes 122 histories, and 37 in whole objects. Hypothesis
+tries fewer histories, because it takes ten times as long for each, and shrinks them. `ORDER_HISTORIES=100000 pytest
+tests/model/test_order_laws.py` runs longer; so does `python -m bench.ordering`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The comparison in docs/ordering.md is what the bench prints."""
+"""The comparison in docs/ordering.md equals what the benchmark prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lives draw what is known of Stripe: what no life draws, no law is tried on."""
+"""The random histories contain everything known of Stripe: a law is not tested on what they never contain."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Every rule is needed: switched off, it makes a law or a named case fail.
 
-It fails by what a row shows: rows are made before the law is asked about them, so that a mutant which merely crashes
-proves nothing. A mutant is given a portion of the histories after the other, until one fails. The table in
-docs/ordering.md is made of the mutants here.
+Only a wrong row counts as a failure: rows are made before the law is checked, so that a mutant which merely crashes proves
+nothing. A mutant gets one portion of the histories after the other, until one fails. The table in docs/ordering.md is made from
+the mutants here.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def named(mutants: list[Mutant]) -> pytest.MarkDecorator:
 
 
 def trials_of_events(numbers: range) -> list[Trial]:
-    """Deliver one by one: no batch hides what is wrong with it."""
+    """Deliver one by one, so that no batch hides an error."""
     return [trial_one_by_one(Random(f"mutations:{number}")) for number in numbers]
 
 

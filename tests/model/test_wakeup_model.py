@@ -1,6 +1,6 @@
 """The wake-up in every state: ready events always have one on its way, or a worker that will claim again.
 
-Healthy processes only: a lost wake-up or a dead worker is the business of the workers' own polls.
+Healthy processes only: a lost wake-up or a dead worker is covered by the workers' own polls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The builders tell changes as Stripe tells them, and sign as Stripe signs."""
+"""The builders write previous_attributes as Stripe does, and sign as Stripe does."""
 
 from __future__ import annotations
 

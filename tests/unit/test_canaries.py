@@ -1,4 +1,4 @@
-"""What searches for secrets and persons finds them however they are spelled, and nothing where nobody is."""
+"""The search for secrets and persons finds them in every spelling, and nothing where there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a setting holds: it is taken, and every client then reads it alike, or refused in one line that quotes nothing."""
+"""Whatever a setting's value: it is accepted, and every client reads it in the same way, or it is refused in one line that quotes nothing."""
 
 from __future__ import annotations
 

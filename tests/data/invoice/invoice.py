@@ -40,7 +40,7 @@ def read_invoice(obj: Json) -> InvoiceColumns:
 
 
 def project_invoice(invoice: Json) -> Projection:
-    """Reduce an invoice to what tells its states apart."""
+    """Reduce an invoice to the values that distinguish its states."""
     get = invoice.get
     return [
         get("created"),

@@ -1,4 +1,4 @@
-"""Invoices: what is read of them, and which of their events is last."""
+"""Invoices: which columns are read from them, and which of their events is last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker process with a key: Stripe settles what events leave open, and the worker still stops at once."""
+"""A worker process with a key: Stripe's answers decide what events leave open, and the worker still stops at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stripe() -> Iterator[SimulatedStripe]:
 
 
 def there_and_back(stripe: SimulatedStripe, post: Post) -> None:
-    """Deliver a change and its undoing, and nothing that says which came first."""
+    """Deliver a change and the change back, with nothing that says which came first."""
     ada = stripe.customer(name="Ada")
     stripe.account.begin(ada, at=START)
     bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)

@@ -1,4 +1,4 @@
-"""What a worker does by itself among the dead letters, seen from outside a real one."""
+"""A worker's periodic task for dead letters, seen from outside a real worker process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of Postgres's faults have in their hands besides: the tables, and tests that are coroutines."""
+"""Further fixtures for tests of Postgres's faults: a connection to the tables, and tests that are coroutines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest_pyfunc_call = stores.pytest_pyfunc_call
 
 @pytest.fixture
 def tables(database_url: str) -> Iterator[psycopg.Connection]:
-    """A hand in the tables; closed with the test, or by what the test does to the server."""
+    """A connection to the tables; closed with the test, or by the test's fault."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 

@@ -1,4 +1,4 @@
-"""Connections that are used up, frozen or ended: who is blamed, and what the next call finds."""
+"""Connections that are used up, frozen or ended: the class of the error, and what the next call finds."""
 
 from __future__ import annotations
 

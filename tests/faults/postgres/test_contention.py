@@ -1,4 +1,4 @@
-"""Transactions that meet others: run again in place, then waited out; and statements that take too long."""
+"""Transactions that conflict with others: run again in place, then tried later; and statements that take too long."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def try_again(post: Post, store: Store) -> None:
 
 
 def try_often(post: Post, store: Store, *, times: int) -> None:
-    """Take turns until the slow customer's event has failed so often."""
+    """Process batches until the slow customer's event has failed so often."""
     while not (mail := waiting(post)) or mail[0][1] < times:
         try_again(post, store)
 

@@ -1,4 +1,4 @@
-"""A listener that takes nothing fills the server's queue of announcements: no event pays for it."""
+"""A listener that reads nothing fills the server's queue of announcements: no event spends an attempt on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are lost with their connection: who is blamed, and what the next call finds."""
+"""Answers that are lost with their connection: the class of the error, and what the next call finds."""
 
 from __future__ import annotations
 

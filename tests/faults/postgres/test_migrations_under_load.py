@@ -1,4 +1,4 @@
-"""Tables change while workers run: every migration, locks that stay, plans from before, columns nobody asked for."""
+"""Tables change while workers run: every migration, locks that stay, outdated plans, columns of somebody else."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_f50_a_migration_that_meets_a_lock_steps_back_and_comes_again(
 
 
 def rollbacks(tables: psycopg.Connection) -> int:
-    """How many transactions of this database were given up."""
+    """How many transactions of this database were rolled back."""
     query = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
     (row,) = tables.execute(query).fetchall()
     return int(row[0])

@@ -1,4 +1,4 @@
-"""Postgres restarts, stops, refuses writes or is full, while workers run: all wait, and no event pays for it."""
+"""Postgres restarts, stops, refuses writes or is full, while workers run: all wait, and no event spends an attempt on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No more than fits: caps answer 503, and large bodies cost bounded memory in all three processes."""
+"""Limits: caps answer 503, and large bodies cost bounded memory in all three processes."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def full_memory(pipeline: Pipeline) -> Iterator[None]:
 
 
 def fill_disk(pipeline: Pipeline) -> None:
-    """Let Redis's files hardly grow any more; it ignores SIGXFSZ, as all that Python starts does."""
+    """Limit the size of Redis's files to little more than it is; Redis ignores SIGXFSZ, as every child of Python does."""
     folder = pipeline.valkey.description.folder / "appendonlydir"
     limit_files(pipeline, max(file.stat().st_size for file in folder.glob("*.incr.aof")) + ROOM_BYTES)
 

@@ -1,4 +1,4 @@
-"""What a 2xx promises is taken from under a running receiver, at every level: F63. It stops saying 2xx, and says why."""
+"""The server loses what a 2xx promises while the receiver runs, at every level: F63. The receiver stops answering 2xx, and says why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis gone and back: F13, F14, F16 and F17. 503 in the gap, and ten seconds later all flows again."""
+"""Redis gone and back: F13, F14, F16 and F17. 503 meanwhile, and within ten seconds everything works again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Redis as somebody else: demoted, exchanged, without a free connection, with another password or certificate.
+"""Redis as another server: demoted, replaced, without a free connection, with another password or certificate.
 
-F23 to F25. It is refused and said so, never believed; and all flows again once it is what it was.
+F23 to F25. Such a server is refused with a reason, never trusted; and everything works again once it is as before.
 """
 
 from __future__ import annotations

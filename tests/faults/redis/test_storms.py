@@ -1,4 +1,4 @@
-"""More than usual at once: F44 to F46. Answered in time, applied once, and nobody waits for another's flood."""
+"""More than usual at once: F44 to F46. Answered in time, applied once, and no customer waits for another's flood."""
 
 from __future__ import annotations
 

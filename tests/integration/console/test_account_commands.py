@@ -72,7 +72,7 @@ class World:
     stripe_url: str
 
     def of(self, account: str) -> dict[str, object]:
-        """Everything that is kept for an account, by table and by key, and how often Stripe was asked about it."""
+        """Return everything that is kept for an account, by table and by key, and how often Stripe was asked for it."""
         prefix = "{cogento:" if account == "default" else f"{{cogento:{account}:"
         return {
             **_rows(self.accounts.database_url, SCHEMAS[account]),
@@ -124,7 +124,7 @@ def world(
 
 
 def _fill(accounts: Accounts, name: str) -> None:
-    """Let an account have rows, changes, a ledger, dead letters and waiting events, under the ids of every other."""
+    """Fill an account with rows, changes, a ledger, dead letters and waiting events, under the same ids as the others."""
     store = runtime.run(
         Store.open(with_schema(accounts.database_url, SCHEMAS[name]), pool_size=1, application_name="test")
     )

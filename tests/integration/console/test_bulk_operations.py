@@ -1,4 +1,4 @@
-"""Bulk retries and discards: everything that matches, told through the tables, stopped and continued."""
+"""Bulk retries and discards: everything that matches, recorded in the tables, stopped and continued."""
 
 from __future__ import annotations
 

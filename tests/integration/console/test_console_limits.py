@@ -1,4 +1,4 @@
-"""Whoever sends slowly, too much or nothing holds up nobody at the console: docs/limits.md, pushed against."""
+"""A client that sends slowly, too much or nothing holds up nobody at the console: the limits of docs/limits.md."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def console(
     migrated_template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningConsole]:
-    """One whose threads have all been needed before anybody pushes."""
+    """A console whose threads have all been used before any client pushes."""
     log = tmp_path_factory.mktemp("console") / "log"
     with psycopg.connect(postgres_server.description.url_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {migrated_template}")

@@ -1,4 +1,4 @@
-"""The console as it is started, over the wire: what it says to whom, whatever the server or Flask answers. B88 and B90."""
+"""The console as it is started, over the wire: its answers to each client, whether the server or Flask gives them. B88 and B90."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Six incidents as an operator deals with them in a shell, each from what is noticed to what proves that it is over."""
+"""Six incidents as an operator deals with them in a shell, each from the first sign to the proof that it is over."""
 
 from __future__ import annotations
 

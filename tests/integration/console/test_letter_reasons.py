@@ -1,4 +1,4 @@
-"""A letter of each reason: made by what the reason says, listed, explained, retried once that is fixed, ended well."""
+"""A letter of each reason: made by that cause, listed, explained, and retried successfully once the cause is fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cogento letters`: grouped, explained, put back, thrown away, exported; rehearsed before it is done to many."""
+"""`cogento letters`: grouped, explained, retried, discarded, exported; with a dry run before many are changed."""
 
 from __future__ import annotations
 

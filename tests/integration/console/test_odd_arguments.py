@@ -1,4 +1,4 @@
-"""Whatever a command is told: no traceback, no secret, and an exit code that is documented."""
+"""Whatever the arguments of a command: no traceback, no secret, and a documented exit code."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ LATER = START + 1000
 
 @pytest.fixture
 def stripe(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
-    """An account that the tables show whole."""
+    """An account whose objects are all in the tables."""
     change(monkeypatch, verify, "VERIFY", settle_seconds=0.0)
     simulated = SimulatedStripe(lived(steps=60, population=10))
     monkeypatch.setenv("STRIPE_API_KEY", KEY)

@@ -1,4 +1,4 @@
-"""`cogento verify` beside a simulated Stripe: what it prints, how it ends, and what `cogento explain` tells of it."""
+"""`cogento verify` beside a simulated Stripe: what it prints, its exit code, and what `cogento explain` says afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stripe(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedStripe]:
-    """An account that the tables show whole."""
+    """An account whose objects are all in the tables."""
     change(monkeypatch, verify, "VERIFY", settle_seconds=0.0)
     change(monkeypatch, verify_customer, "VERIFY", settle_seconds=0.0)
     simulated = SimulatedStripe(lived(steps=60, population=10))

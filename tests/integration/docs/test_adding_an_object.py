@@ -47,7 +47,7 @@ def test_the_page_shows_the_file(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with what the page adds to it."""
+    """The project with the page's additions."""
     folder = tmp_path_factory.mktemp("with_invoices") / "copy"
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
     last = max(int(file.name[:4]) for file in (folder / MIGRATIONS).glob("[0-9]*.sql"))

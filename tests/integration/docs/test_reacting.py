@@ -1,4 +1,4 @@
-"""docs/reacting.md and its example, as they stand: a session ends when its subscription does, and after being away."""
+"""docs/reacting.md and its example, unchanged: a session ends when its subscription does, also after the program was away."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def ended(sql: psycopg.Connection[Any]) -> list[str]:
 
 
 def listens(sql: psycopg.Connection[Any]) -> bool:
-    """Tell whether the example has read what there was, and waits for more."""
+    """Tell whether the example has read all changes, and waits for more."""
     waiting = sql.execute(
         "SELECT count(*) FROM app.position, cogento_internal.newest_change() AS newest, pg_stat_activity AS session "
         "WHERE seen = newest AND session.usename = 'cogento_reader' AND session.state = 'idle' "

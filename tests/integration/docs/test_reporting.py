@@ -1,4 +1,4 @@
-"""The page for analysts: its questions use the indexes that it names, and dbt's sources are the tables that there are."""
+"""The page for analysts: its questions use the indexes that it names, and dbt's sources match the tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded servers outlive every kind of bad end, as root and as anybody else."""
+"""The embedded servers start again after every kind of bad end, as root and as another user."""
 
 from __future__ import annotations
 

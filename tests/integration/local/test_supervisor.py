@@ -1,4 +1,4 @@
-"""The supervisor with small stand-ins instead of the real programs."""
+"""The supervisor with small programs in place of the real ones."""
 
 from __future__ import annotations
 

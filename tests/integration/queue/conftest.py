@@ -1,4 +1,4 @@
-"""Mailboxes on a real server, and a server of the test's own to be hurt."""
+"""Mailboxes on a real server, and a server of the test's own for faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server must give, and that too little is refused in words that say what to do."""
+"""What a server must guarantee, and that too little is refused with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _OneLetter:
 
 @pytest.fixture
 def believed(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Believe a WAITAOF that answers too early, for the sake of what is done with the answer."""
+    """Trust a WAITAOF that answers too early, to test what is done with its answer."""
     with redis.Redis.from_url(redis_url) as client:
         version = client.info("server")["redis_version"]
     if tuple(map(int, version.split(".")[:2])) < (7, 2):

@@ -1,4 +1,4 @@
-"""The circuit on a server that takes nothing new: an outage of Postgres is when Redis fills up."""
+"""The circuit on a full server: during an outage of Postgres, Redis fills up."""
 
 from __future__ import annotations
 

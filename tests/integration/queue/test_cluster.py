@@ -1,4 +1,4 @@
-"""The mailboxes on a real cluster of three masters with a replica each: every shard whole, and whole again after it has moved."""
+"""The mailboxes on a real cluster of three masters with a replica each: every shard is complete, also after it has moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several puts at a time have a connection each, and what one of them has learnt is not believed of another."""
+"""Several puts at a time have a connection each, and what is learnt over one connection is not assumed for another."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Race:
             self._thaw()
 
     def _thaw(self) -> None:
-        """Who froze goes on with a claim that may be another's by now."""
+        """Continue a frozen worker with a claim that may be another's by now."""
         while self._frozen:
             late = self._frozen.pop()
             self._commit(late)

@@ -1,4 +1,4 @@
-"""What single commands do when Redis is full, frozen, forgetful or somebody else; tests/faults/redis has the rest."""
+"""What single commands do when Redis is full, frozen, has lost data or is another server; tests/faults/redis has the rest."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def admin(own_server: OwnServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Nothing that only a collection of cycles frees is freed meanwhile: a worker collects seldom."""
+    """Switch off the collection of cycles: a worker collects seldom."""
     gc.disable()
     yield
     gc.enable()

@@ -31,7 +31,7 @@ def own_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def own_valkey(own_home: Path) -> Iterator[Valkeys]:
-    """A Valkey that no other module has to do with; it takes its time to load what it had."""
+    """A Valkey that no other module uses; it loads its data slowly."""
     settings = {"key-load-delay": "500", "loading-process-events-interval-bytes": "1024"}
     server = servers.start_valkey(own_home, settings={**servers.QUICK_VALKEY, **settings})
     yield server

@@ -1,4 +1,4 @@
-"""One receiver for several accounts: the path says whose an event is, and only that account's secret signs it."""
+"""One receiver for several accounts: the path decides to which account an event belongs, and only that account's secrets count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunked bodies, as tunnels and streaming proxies send them: taken like any other, and no way around a rule."""
+"""Chunked bodies, as tunnels and streaming proxies send them: accepted like any other, and no way around a rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Flask view without the fast path, under servers of others: the same bad inputs, the same answers."""
+"""The Flask view without the fast path, under other servers: the same bad inputs, the same answers."""
 
 from __future__ import annotations
 

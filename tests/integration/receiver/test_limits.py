@@ -1,6 +1,6 @@
-"""Every bound of docs/limits.md is pushed against from outside, while real events are answered all the same.
+"""Every limit of docs/limits.md is tested from outside, while real events are still answered.
 
-Memory is that of the process that serves: bounded while somebody pushes, and given back when he has left.
+Memory is that of the process that serves: bounded under attack, and returned when the clients have left.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ BODIES = {
 
 @pytest.fixture(scope="module")
 def receiver(own_valkey: Valkeys, start: Start) -> RunningReceiver:
-    """One whose threads have all been needed before anybody pushes."""
+    """A receiver whose threads have all been used before any client pushes."""
     running = start(own_valkey.url)
     storm(running, [Request(method="GET", target="/readyz") for _ in range(400)], clients=40)
     answer_events(running)
@@ -70,7 +70,7 @@ def answer_events(receiver: RunningReceiver, count: int = EVENTS) -> None:
 
 
 def push_and_measure(receiver: RunningReceiver, push: Push) -> int:
-    """Answer real events while somebody pushes and after; return by how many bytes memory grew meanwhile."""
+    """Send real events during and after the pushing; returns by how many bytes memory grew meanwhile."""
     (pid,) = receiver.worker_pids()
     before = receiver.memory_bytes()
     forget_peak(pid)

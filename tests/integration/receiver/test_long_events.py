@@ -1,4 +1,4 @@
-"""The longest events that Stripe can send are taken, cost memory for a moment, and what is longer does not go unseen."""
+"""The longest events that Stripe can send are accepted and take memory only briefly, and longer ones do not go unnoticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What traces change of a receiver: what it stores of an event, and nothing else."""
+"""What traces change in a receiver: the stored form of an event, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console compares a customer with Stripe in two columns, and writes what Stripe says to whoever gives a reason."""
+"""The console compares a customer with Stripe in two columns, and writes Stripe's values once a reason is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event that died would have shown is asked of Stripe, unless something later shows it; and not for ever."""
+"""The object of a dead letter is asked for at Stripe, unless its row shows a later event; and not for ever."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def subscribed(stripe: SimulatedStripe) -> Subscription:
 
 
 def die(post: Post, *events: AccountEvent | None, table: str = "users", of: str = "name <> 'Bob'") -> None:
-    """Let events die of a constraint, which is there for the length of their turn."""
+    """Make events dead letters by a constraint, which exists while they are processed."""
     post.rows(REFUSED.format(table, of))
     deliver(post, *events)
     post.drain()

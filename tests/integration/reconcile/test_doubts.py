@@ -1,4 +1,4 @@
-"""What webhooks leave open is settled by asking Stripe, through the same mailboxes and the same decision."""
+"""What webhooks leave open is decided by asking Stripe, through the same mailboxes and the same decision."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def row(post: Post) -> dict[str, Any]:
 
 
 def there_and_back(stripe: SimulatedStripe, customer: str = "cus_1") -> list[Any]:
-    """A customer of whom only a change and its undoing are ever told: Ada, Bob, Ada."""
+    """A customer of which only a change and the change back are ever delivered: Ada, Bob, Ada."""
     ada = stripe.customer(customer, name="Ada")
     stripe.account.begin(ada, at=START)
     bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)
@@ -61,12 +61,12 @@ def there_and_back(stripe: SimulatedStripe, customer: str = "cus_1") -> list[Any
 
 
 def is_end(event: Any) -> bool:
-    """Whether an event tells that a subscription has ended."""
+    """Whether an event says that a subscription has ended."""
     return bool(event.type == "customer.subscription.deleted")
 
 
 def subscribed(stripe: SimulatedStripe) -> dict[str, Any]:
-    """A subscription of a customer that no event told of."""
+    """A subscription of a customer without any event."""
     stripe.account.begin(stripe.customer(), at=START)
     return builders.subscription("sub_1", customer="cus_1")
 

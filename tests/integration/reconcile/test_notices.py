@@ -51,7 +51,7 @@ def busy(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedS
 
 
 def ask(asking: LoopedReconciliation, post: Post) -> None:
-    """Take what was told, ask, and apply the answers; a second time for customers that only answers name."""
+    """Process the thin events, ask, and apply the answers; a second time for customers that only answers name."""
     for _ in range(2):
         post.drain()
         asking.ask()
@@ -69,7 +69,7 @@ def renamed(stripe: SimulatedStripe, name: str, *, at: int) -> AccountEvent | No
 
 
 def outcomes(post: Post) -> dict[str, str]:
-    """What became of thin events, as the ledger tells."""
+    """What became of thin events, by the ledger."""
     rows = post.rows("SELECT outcome, reason FROM webhook_events WHERE event_type LIKE 'v1.%'")
     return {row["outcome"]: row["reason"] for row in rows}
 

@@ -1,4 +1,4 @@
-"""What Stripe told and we do not have is found, counted and brought back; nothing is lost on the way."""
+"""Events that Stripe lists and that never came are found, counted and brought in; nothing is lost on the way."""
 
 from __future__ import annotations
 

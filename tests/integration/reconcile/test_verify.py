@@ -1,4 +1,4 @@
-"""Verify finds what differs from Stripe in every column, repairs it, and takes nothing for drift that is on its way."""
+"""Verify finds differences from Stripe in every column, repairs them, and does not report changes that are still on their way."""
 
 from __future__ import annotations
 

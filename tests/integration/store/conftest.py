@@ -73,7 +73,7 @@ def catalogue(loop: asyncio.Runner, untouched_url: str) -> Iterator[Any]:
 
 @pytest.fixture
 def more_sql(loop: asyncio.Runner, database_url: str) -> Iterator[Any]:
-    """A second one, for what takes two."""
+    """A second connection, for tests that need two."""
     connection = loop.run(look(database_url))
     yield connection
     loop.run(connection.close())

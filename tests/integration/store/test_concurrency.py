@@ -1,4 +1,4 @@
-"""Many workers at once: nobody waits in a circle, nothing is lost, nothing counts twice."""
+"""Many workers at once: no deadlocks, nothing is lost, nothing counts twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Databases that others have been in, or stand before: what is ours is told from what is theirs, and nothing of theirs changes."""
+"""Databases in which other programs have objects: ours are distinguished from theirs, and nothing of theirs changes."""
 
 from __future__ import annotations
 

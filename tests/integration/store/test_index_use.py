@@ -1,4 +1,4 @@
-"""The hot queries: each goes by key, on a young table with statistics of an empty one too; updates stay in the page."""
+"""The hot queries: each uses an index, also on a new table with the statistics of an empty one; updates stay in the page (HOT)."""
 
 from __future__ import annotations
 

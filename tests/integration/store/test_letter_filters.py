@@ -1,4 +1,4 @@
-"""Finding dead letters: by what they died of, whose they are, how old they are, and any text."""
+"""Finding dead letters: by cause, customer, age, and any text."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ async def test_t7_a_batch_that_runs_while_the_statuses_change_leaves_the_role_of
 
 
 async def change(store: Store) -> None:
-    """Decide on others and bring everybody up to date, as a worker does when it starts."""
+    """Set other statuses and bring everybody up to date, as a worker does when it starts."""
     await store.set_member_statuses({"past_due"})
     await store.sync_member_roles()
 

@@ -1,4 +1,4 @@
-"""What several callers bring at once is applied together, and nobody pays for another's fault."""
+"""Batches of several callers at once are applied together, and no caller fails by another's events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The deliveries on which other Stripe mirrors went wrong, end to end: mailboxes, worker, and rows.
 
-Each comes in every order, with a turn of the worker after each event or one for all. Where ids could break a
-tie, the event that must win has the lesser one, so that a tie-break cannot pass for knowledge.
+Each comes in every order, with a turn of the worker after each event or one for all. Where ids could break a tie, the event that
+must win has the smaller id, so that a tie-break cannot pass for evidence.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def shown_subscription(post: Post) -> tuple[str, str]:
 
 @pytest.fixture
 def known(post: Post) -> Post:
-    """A post office whose database knows the customer already."""
+    """A harness whose database has the customer already."""
     post.put("customer.created", customer(), id_="evt_customer", created=NOW - 1000)
     post.drain()
     return post
@@ -427,7 +427,7 @@ OLDER, NEWER = _renamed("older", 10), _renamed("newer", 20)
 
 @pytest.fixture
 def elsewhere(post: Post, redis_url: str, database_url: str) -> Iterator[Post]:
-    """Another post office over the same tables."""
+    """Another harness over the same tables."""
     office = Post.open(f"{redis_url.rpartition('/')[0]}/1", database_url)
     yield office
     office.close()

@@ -1,4 +1,4 @@
-"""What a worker tells of itself, with real mailboxes."""
+"""What a worker reports of itself, with real mailboxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The longest event that Stripe can send goes the whole way: applied, or a dead letter and shown byte for byte."""
+"""The longest event that Stripe can send passes through everything: it is applied, or becomes a dead letter that is shown byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pause holds no erasure back: deletions that wait behind one are applied, and the person's events leave Redis."""
+"""A pause does not delay an erasure: deletions of paused customers are applied, and the person's events leave Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis that another Celery application uses, too: whatever is that one's stays as it is, byte for byte."""
+"""A Redis that another Celery application uses, too: all of that application's data stay unchanged, byte for byte."""
 
 from __future__ import annotations
 

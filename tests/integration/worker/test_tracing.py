@@ -1,4 +1,4 @@
-"""A worker goes on with an event's trace, and sends the last of it when it stops."""
+"""A worker continues an event's trace, and sends the last spans when it stops."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Two customers, three events (one older than its neighbour, yet it may come late)
 duplicate puts, claims, commits, settlements, crashes, freezes, expiries, sleeps, parkings and pauses is
 reachable. Redis may lose a key or leave a command half done, once: in `HURT` that is still to come, and until an inspection a
 damaged state keeps fewer invariants. A frozen worker is one whose lease expires while it still holds its claim. Time is left
-out: what is due may happen at any moment, which covers every clock. Guards can be taken out, to see that they are needed.
+out: what is due may happen at any moment, which covers every clock. Guards can be removed, to see that they are needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The harness of docs/compared.md judges fairly: a right mirror is right in each shape, and whatever is wrong with one is found."""
+"""The harness of docs/compared.md judges fairly: a correct mirror passes in each shape, and every error of a mirror is found."""
 
 from __future__ import annotations
 

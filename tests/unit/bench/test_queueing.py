@@ -1,4 +1,4 @@
-"""The simulation agrees with what is known of queues, where something is known."""
+"""The simulation agrees with the formulas of queueing theory, where there are any."""
 
 from __future__ import annotations
 

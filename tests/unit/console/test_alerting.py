@@ -1,4 +1,4 @@
-"""Alerts to a webhook: each once when it begins and once when it is over, whoever looks."""
+"""Alerts to a webhook: each once when it begins and once when it is over, by whichever process."""
 
 from __future__ import annotations
 

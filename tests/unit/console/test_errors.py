@@ -1,4 +1,4 @@
-"""What people are told of a failure that they can do something about."""
+"""Messages for failures that people can do something about."""
 
 from __future__ import annotations
 

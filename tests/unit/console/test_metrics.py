@@ -1,4 +1,4 @@
-"""The console's /metrics: that it shows what its watch saw, and to whom."""
+"""The console's /metrics: that it shows what its poller saw, and to whom."""
 
 from __future__ import annotations
 

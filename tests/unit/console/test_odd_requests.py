@@ -1,4 +1,4 @@
-"""Whatever a browser, or somebody at its place, asks the console for: never a page of ours that failed."""
+"""Whatever a browser, or another client, asks of the console: never an internal error."""
 
 from __future__ import annotations
 

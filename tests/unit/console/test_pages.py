@@ -1,4 +1,4 @@
-"""The console's pages over a fake watch: what they show, and what every answer and request must keep."""
+"""The console's pages over a fake poller: what they show, and the rules for every answer and request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a request is: as far as trusted proxies say, and no further."""
+"""Which client a request comes from: as far as trusted proxies say, and no further."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dashboard, scrape configuration and alerts: Prometheus's own tool takes them, and what they ask for exists."""
+"""Dashboard, scrape configuration and alerts: Prometheus's own tool accepts them, and the metrics that they use exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflows: they parse, run nothing that can change under its name, and may do no more than they must."""
+"""The workflows: they parse, use only pinned actions, and have no more rights than they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md shows the figures that were kept, and says of each target whether it is met."""
+"""docs/benchmarks.md shows the figures that were kept, and says for each target whether it is met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/symptoms.md speaks of what receiver and `cogento status` really say."""
+"""docs/symptoms.md quotes what the receiver and `cogento status` really say."""
 
 from __future__ import annotations
 

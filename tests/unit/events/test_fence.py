@@ -1,4 +1,4 @@
-"""Whose events are ours, by whatever way they come in."""
+"""Which events are ours, in whatever way they come in."""
 
 from __future__ import annotations
 

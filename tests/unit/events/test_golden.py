@@ -1,4 +1,4 @@
-"""Recorded Stripe payloads become the rows that a person reads in them."""
+"""Recorded Stripe payloads become the rows that were written by hand for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscriptions with several items: every rendering, order of items and way to tell what was gives one state."""
+"""Subscriptions with several items: every rendering, order of items and form of previous_attributes gives the same state."""
 
 from __future__ import annotations
 

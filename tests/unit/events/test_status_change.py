@@ -1,4 +1,4 @@
-"""What an event tells of a status, and what is never shown of one."""
+"""What an event says about a status, and what is never shown of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is JSON to us: one strict reading, on any input in time that grows with its length only."""
+"""Which JSON we accept: one strict reading, for any input in linear time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shown of queue, workers and tables, whoever shows it, and how old it may be."""
+"""Metrics of queue, workers and tables, in any process that serves them, and how old they may be."""
 
 from __future__ import annotations
 

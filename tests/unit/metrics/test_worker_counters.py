@@ -1,4 +1,4 @@
-"""What workers count: declared once, counted anywhere in a worker, shown by whoever serves metrics."""
+"""What workers count: declared once, counted anywhere in a worker, shown by every process that serves metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told of a tie."""
+"""How a tie is explained to people."""
 
 from __future__ import annotations
 

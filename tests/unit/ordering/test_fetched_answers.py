@@ -1,4 +1,4 @@
-"""What Stripe answered beside what its events told: R10, and the answer as mail."""
+"""Stripe's answers together with its events: R10, and the answer as a queued event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which event is last: the cases that break other rules, each in every order, one by one and in one batch."""
+"""Which event is last: cases on which other rules fail, each in every order, one by one and in one batch."""
 
 from __future__ import annotations
 

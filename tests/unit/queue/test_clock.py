@@ -1,4 +1,4 @@
-"""Redis's time is everybody's time; the machine's own clock may say what it likes."""
+"""Redis's time counts for every process, whatever the machine's own clock says."""
 
 from __future__ import annotations
 

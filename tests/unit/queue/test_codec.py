@@ -1,4 +1,4 @@
-"""Stored values: what goes in comes out, small; what cannot be ours is told apart from what is newer."""
+"""Stored values: what goes in comes out, small; a value that is not ours is distinguished from one of a newer release."""
 
 from __future__ import annotations
 

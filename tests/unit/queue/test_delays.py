@@ -1,4 +1,4 @@
-"""How long events waited, counted by workers and read by whoever shows it."""
+"""How long events waited, counted by workers and read by processes that show it."""
 
 from __future__ import annotations
 

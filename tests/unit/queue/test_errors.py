@@ -1,4 +1,4 @@
-"""Whatever Redis answers instead of doing as asked is one thing: it is away, and no event's fault."""
+"""Every refusal of Redis counts as an outage, and not as an event's fault."""
 
 from __future__ import annotations
 

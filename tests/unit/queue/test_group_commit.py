@@ -1,4 +1,4 @@
-"""Callers that put at the same time share a call; what happens to it happens to all of them and nobody else."""
+"""Callers that put at the same time share a call; its result is that of all of them and of no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Redis loses, or somebody overwrites, is found again: a key at a time, on the real Lua."""
+"""What Redis loses, or somebody overwrites, is repaired: one key at a time, on the real Lua."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator can do and see: pause, resume, remove, status, look."""
+"""What an operator can do and see: pause, resume, remove, status, view."""
 
 from __future__ import annotations
 

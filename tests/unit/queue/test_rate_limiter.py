@@ -1,4 +1,4 @@
-"""When Stripe may be asked: the pace that all processes share."""
+"""When Stripe may be asked: the rate limit that all processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting letters back: each in its place, what cannot be put given back, and nothing kept in between."""
+"""Putting letters back: each in its place, those that cannot be put are opened again, and none stays in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a settled turn leaves: nothing, sleep, parked events, or the customer back in line."""
+"""What a settled batch leaves: nothing, a sleeping customer, parked events, or the customer back in line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The number of shards changes: what is in a mailbox stays as it is, and nobody has to be told."""
+"""The number of shards changes: a mailbox's content stays as it is, and no process has to be restarted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def client(client: FakeRedis) -> Iterator[FakeRedis]:
 
 
 def change(client: FakeRedis, clock: ManualClock, shards: int) -> LoopedMailboxes:
-    """Have the one worker there is wish for so many shards, and change to them."""
+    """Have the only worker want `count` shards, and change to that number."""
     worker = LoopedMailboxes.on(client, clock=clock, shards=shards)
     worker.workers.beat(Heartbeat("host:1", "1", START_MS, None, shards), {})
     assert worker.shard_move().run()

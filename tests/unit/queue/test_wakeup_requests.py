@@ -1,4 +1,4 @@
-"""When a put asks for a wake-up: always when everybody is idle, rarely under load, never endlessly."""
+"""When a put asks for a wake-up: always when all workers are idle, rarely under load, never endlessly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers tell that they take work, each in a slot of its own."""
+"""Workers report that they take work, each in a slot of its own."""
 
 from __future__ import annotations
 

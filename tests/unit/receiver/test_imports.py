@@ -1,4 +1,4 @@
-"""What a receiver loads: memory is paid for by every process of it."""
+"""Which packages a receiver loads: every process of it pays for their memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Signed events of shapes that nobody foresaw: what is not ours is acknowledged, whatever it looks like.
+"""Signed events of unexpected shapes: those that are not ours are acknowledged, whatever they look like.
 
-A destination whose events are answered with errors for days is disabled by Stripe, and takes ours along.
+A destination whose events are answered with errors for days is disabled by Stripe, and our events with it.
 """
 
 from __future__ import annotations

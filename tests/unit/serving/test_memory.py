@@ -1,4 +1,4 @@
-"""What a flood took is given back though cycles hold it, but not again and again."""
+"""Memory that a flood took is returned although cycles hold it, but not again and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer to a client that has gone is dropped without a word."""
+"""An answer to a client that has gone is dropped silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cogento/serving/` leans on what is no public interface: with another version, read what changed there and then say so here."""
+"""`cogento/serving/` relies on interfaces that are not public: for another version, check what changed there, and add the version here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class of errors that carry no SQLSTATE of a server; those that do are raised by one in the integration tests."""
+"""The class of errors without a server's SQLSTATE; in the integration tests a real server raises those with one."""
 
 from __future__ import annotations
 

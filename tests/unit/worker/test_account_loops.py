@@ -1,4 +1,4 @@
-"""Batches of several accounts in turn: whose comes next, who is passed over, and for how long mail of all gathers."""
+"""Batches of several accounts in turn: whose comes next, which are passed over, and how long mail of all accounts gathers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker makes of each class of failure: docs/retries.md, row by row, with a database that fails as asked."""
+"""What a worker does for each class of failure: docs/retries.md, row by row, with a database that fails on demand."""
 
 from __future__ import annotations
 

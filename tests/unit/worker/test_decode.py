@@ -1,4 +1,4 @@
-"""Which mail a worker reads, and which can only be a dead letter."""
+"""Which events a worker can read, and which can only become dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker's heartbeat: who beats, how often, and what is told."""
+"""A worker's heartbeat: which loops send it, how often, and what it reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shortage of memory ends the process; what else an event loop complains of does not."""
+"""A shortage of memory ends the process; other unhandled errors of an event loop do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker's own copy of the circuit, over the real Lua: when it asks, when it probes, how it comes back."""
+"""A worker's own copy of the circuit, over the real Lua: when it asks, when it probes, how it returns."""
 
 from __future__ import annotations
 

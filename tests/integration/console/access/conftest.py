@@ -1,4 +1,4 @@
-"""A console behind passwords, with sessions and counted tries in a real Redis."""
+"""A console behind passwords, with sessions and counted attempts in a real Redis."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def console(
     passwords: dict[ConsoleRole, PasswordHash],
     console_letters: FakeDeadLetters,
 ) -> Iterator[Flask]:
-    """One for all tests: what it remembers is in Redis, which each test finds empty."""
+    """One console for all tests: its state is in Redis, which each test finds empty."""
     with Redis.from_url(valkey_server.url) as client:
         yield console_with_login(client, passwords, dead_letters=console_letters)
 

@@ -1,4 +1,4 @@
-"""Rows B81 to B87 and B89 of what is tried on the console, on every page and form that it has."""
+"""Rows B81 to B87 and B89 of docs/bad-inputs.md, on every page and form of the console."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_b81_every_form_that_posts_carries_the_token(browser: Browser, path: str
 
 
 class CountingPassword:
-    """One that is nobody's, and counts how often it is looked at."""
+    """A password that matches nothing, and counts how often it is checked."""
 
     def __init__(self, name: str) -> None:
         self.fingerprint = name

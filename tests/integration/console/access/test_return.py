@@ -1,4 +1,4 @@
-"""A login that comes between leads on to what was asked for, and loses nothing that was typed."""
+"""A login in between leads on to the page that was asked for, and loses nothing that was typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guessing at the password is slow for whoever guesses, and for nobody else."""
+"""Guessing the password is slow for the guesser, and for nobody else."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a8_who_owns_a_network_of_ipv6_has_the_tries_of_one(
 
 
 class SlowPassword:
-    """One that is looked at for as long as the test likes."""
+    """A password whose check takes as long as the test wants."""
 
     def __init__(self) -> None:
         self.fingerprint = "slow"
