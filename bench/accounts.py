@@ -125,11 +125,13 @@ def _settings(servers: Ground, names: Sequence[str]) -> list[WorkerSettings]:
         "stripe_accounts": ",".join(names) if len(names) > 1 else "",
     }
     return [
-        WorkerSettings(
-            **shared,
-            database_url=servers.postgres.url,
-            database_schema=DEFAULT_SCHEMA if name == DEFAULT_ACCOUNT else default_schema(name),
-            **({"cogento_account": name} if len(names) > 1 else {}),
+        WorkerSettings.model_validate(
+            {
+                **shared,
+                "database_url": servers.postgres.url,
+                "database_schema": DEFAULT_SCHEMA if name == DEFAULT_ACCOUNT else default_schema(name),
+                **({"cogento_account": name} if len(names) > 1 else {}),
+            }
         )
         for name in names
     ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 import structlog
+from pydantic_settings import BaseSettings
 
 from cogento import runtime
 from cogento.console.dead_letters import DeadLetterService
@@ -29,7 +30,6 @@ from cogento.settings import (
     DatabaseSettings,
     MailboxSettings,
     ReconcileSettings,
-    Settings,
     load,
 )
 from cogento.store.connecting import greet_if_there
@@ -38,7 +38,7 @@ from cogento.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=BaseSettings)
 
 CONNECTIONS = 2
 REDIS_CONNECTIONS = 4  # several pages at once, and the poller beside them

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from cogento import VERSION, runtime
 from cogento.console.errors import Failure, friendly_errors
-from cogento.settings import SecretStr
 from cogento.settings.environment import variable_of
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class SystemService:
         """List this process's settings; of a secret only whether it is set."""
         return [
             Setting(variable_of(name, self._settings.cogento_account), _shown(getattr(self._settings, name)))
-            for name in self._settings.fields()
+            for name in type(self._settings).model_fields
         ]
 
 

@@ -21,7 +21,6 @@ from cogento.settings.servers import (
     MigrationSettings,
     SchemaSettings,
 )
-from cogento.settings.setting import SecretStr, Settings
 from cogento.settings.stripe import AskingSettings, StripeSettings
 
 __all__ = [
@@ -40,8 +39,6 @@ __all__ = [
     "ReceiverSettings",
     "ReconcileSettings",
     "SchemaSettings",
-    "SecretStr",
-    "Settings",
     "StripeSettings",
     "WorkerSettings",
     "load",

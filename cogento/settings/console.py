@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
-from cogento.networks import read_addresses, read_networks
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
 from cogento.settings.processes import ReconcileSettings
-from cogento.settings.setting import setting
 from cogento.settings.stripe import StripeSettings
-from cogento.settings.values import alert_webhook_url, metrics_token, secret, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from cogento.settings.values import AlertWebhookUrl, MetricsToken, ProxyAddresses, ProxyNetworks
 
 ORDINARY_HEADERS = frozenset(
     [
@@ -43,10 +39,8 @@ ORDINARY_HEADERS = frozenset(
 class AlertSettings(StripeSettings):
     """Where alerts go, and what this deployment is called there."""
 
-    alert_webhook_url = setting(
-        alert_webhook_url,
-        None,
-        description="Where alerts that page are sent, as JSON that Slack understands; unset: nowhere.",
+    alert_webhook_url: AlertWebhookUrl | None = Field(
+        None, description="Where alerts that page are sent, as JSON that Slack understands; unset: nowhere."
     )
 
     @property
@@ -59,44 +53,36 @@ class AlertSettings(StripeSettings):
 class ConsoleSettings(ReconcileSettings, AlertSettings):
     """What the console needs."""
 
-    console_password_hash = setting(
-        secret(), None, description="Of the operators' password, made by `cogento password`."
+    console_password_hash: SecretStr | None = Field(
+        None, description="Of the operators' password, made by `cogento password`."
     )
-    console_read_only_password_hash = setting(
-        secret(),
-        None,
-        description="Of the viewers' password, who may look and not change, made by `cogento password`.",
+    console_read_only_password_hash: SecretStr | None = Field(
+        None, description="Of the viewers' password, who may look and not change, made by `cogento password`."
     )
-    console_trusted_proxy = setting(
-        read_addresses,
+    console_trusted_proxy: ProxyAddresses = Field(
         (),
         description="Addresses of the proxy that logs people in and names them in CONSOLE_TRUSTED_HEADER.",
     )
-    console_trusted_header = setting(
-        str,
+    console_trusted_header: str | None = Field(
         None,
+        validate_default=True,
         description="The header in which CONSOLE_TRUSTED_PROXY names who is logged in, instead of a password.",
     )
-    console_operators = setting(
-        str,
+    console_operators: str = Field(
         "",
         description="Whom of those named so may change something, comma-separated; the others look. Empty: all may.",
     )
-    trusted_proxies = setting(
-        read_networks,
+    trusted_proxies: ProxyNetworks = Field(
         (),
         description="Addresses and networks of the proxies before the console, or private; they say whose a request is.",
     )
-    console_hosts = setting(
-        str,
+    console_hosts: str = Field(
         "",
         description="Names by which browsers may reach the console, comma-separated; localhost always may.",
     )
-    port = setting(whole_number(1, 65535), 8001, description="Where the console listens.")
-    metrics_token = setting(
-        metrics_token,
-        None,
-        description="Bearer token that /metrics then asks for; unset: it answers this machine only.",
+    port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
+    metrics_token: MetricsToken | None = Field(
+        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
     )
 
     @property
@@ -109,19 +95,19 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
         """The names of users, as the proxy gives them, who may change things; none: everybody may."""
         return frozenset(filter(None, map(str.strip, self.console_operators.split(","))))
 
-    @console_operators.checked
-    @staticmethod
-    def _require_names(operators: str, others: Mapping[str, Any]) -> str:
+    @field_validator("console_operators")
+    @classmethod
+    def _require_names(cls, operators: str, info: ValidationInfo) -> str:
         """Refuse the list beside a password, where it would have no effect."""
-        if operators.strip(", ") and others.get("console_trusted_header", "") is None:
+        if operators.strip(", ") and info.data.get("console_trusted_header", "") is None:
             raise ValueError("it counts only with CONSOLE_TRUSTED_HEADER: set that as well, or remove it")
         return operators
 
-    @console_trusted_header.checked
-    @staticmethod
-    def _require_one_way_in(header: str | None, others: Mapping[str, Any]) -> str | None:
+    @field_validator("console_trusted_header")
+    @classmethod
+    def _require_one_way_in(cls, header: str | None, info: ValidationInfo) -> str | None:
         """Refuse a header without a named proxy, from which alone it is safe, and one beside a password, which it would bypass."""
-        proxies = others.get("console_trusted_proxy")  # absent when it was refused itself
+        proxies = info.data.get("console_trusted_proxy")  # absent when it was refused itself
         if header is None:
             if proxies:
                 raise ValueError("name the header of CONSOLE_TRUSTED_PROXY that says who is logged in")
@@ -132,6 +118,6 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
             )
         if proxies == ():
             raise ValueError("name the proxy that it comes from in CONSOLE_TRUSTED_PROXY")
-        if others.get("console_password_hash") or others.get("console_read_only_password_hash"):
+        if info.data.get("console_password_hash") or info.data.get("console_read_only_password_hash"):
             raise ValueError("a password is set as well: there is one way in, so remove one of the two")
         return header

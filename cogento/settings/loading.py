@@ -10,28 +10,30 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
 from cogento.accounts import DEFAULT_ACCOUNT
 from cogento.database_schema import internal_schema
 from cogento.settings.environment import (
+    CHOOSE,
     FOR_ALL,
     OF_ACCOUNTS,
     OWN,
     AccountNames,
     Environment,
-    UnchosenAccountError,
     variable_of,
 )
-from cogento.settings.setting import Settings, UnsetError, UnusableSettingsError
 from cogento.settings.values import secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cogento.settings.setting import SecretStr
+    from pydantic import SecretStr
 
 EX_CONFIG = 78
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=BaseSettings)
 E = TypeVar("E", bound=Environment)
 
 
@@ -42,7 +44,7 @@ def load(kind: type[S], **given: Any) -> S:
     """
     try:
         return kind(**given)
-    except UnusableSettingsError as error:
+    except ValidationError as error:
         refuse(*_complaints(error, given.get("cogento_account", os.environ.get("COGENTO_ACCOUNT"))))
 
 
@@ -59,7 +61,7 @@ def load_each(kind: type[E], **given: Any) -> tuple[E, ...]:
     for name in names:
         try:
             each.append(kind(cogento_account=name, **given))
-        except UnusableSettingsError as error:
+        except ValidationError as error:
             problems += _complaints(error, name)
     problems += [*_unclaimed(kind, names), *(said for _, said in _doubled(each))]
     if problems:
@@ -72,14 +74,14 @@ def load_chosen(kind: type[E]) -> tuple[E, ...]:
     return (load(kind),) if os.environ.get("COGENTO_ACCOUNT") else load_each(kind)
 
 
-def problems_of(kind: type[Settings]) -> tuple[str, ...]:
+def problems_of(kind: type[BaseSettings]) -> tuple[str, ...]:
     """Return what is wrong with one process's settings, in the words in which `load` refuses them; empty if nothing is.
 
     With several accounts: of the chosen one, including values that it shares with another.
     """
     try:
         settings = kind()
-    except UnusableSettingsError as error:
+    except ValidationError as error:
         return tuple(_complaints(error, os.environ.get("COGENTO_ACCOUNT")))
     if not isinstance(settings, Environment) or not settings.stripe_accounts:
         return ()
@@ -94,31 +96,32 @@ def _read(kind: type[E], **given: Any) -> E | None:
     """Read settings; None where they are not usable."""
     try:
         return kind(**given)
-    except UnusableSettingsError:
+    except ValidationError:
         return None
 
 
-def _complaints(error: UnusableSettingsError, account: str | None) -> Iterator[str]:
-    problems = error.problems
-    unchosen = problems.get("cogento_account")
-    if isinstance(unchosen, UnchosenAccountError):
-        yield f"no account is chosen: give --account NAME, or set COGENTO_ACCOUNT. {unchosen}"
+def _complaints(error: ValidationError, account: str | None) -> Iterator[str]:
+    problems = error.errors()
+    if unchosen := next((problem for problem in problems if problem["type"] == CHOOSE), None):
+        yield f"no account is chosen: give --account NAME, or set COGENTO_ACCOUNT. STRIPE_ACCOUNTS names {unchosen['ctx']['names']}"
         return
     # Which account the other problems belong to depends on this.
-    for field in [name for name in problems if name in OF_ACCOUNTS] or problems:
-        variable = variable_of(field, account)
+    of_accounts = [problem for problem in problems if problem["loc"][0] in OF_ACCOUNTS]
+    for problem in of_accounts or problems:
+        variable = variable_of(".".join(map(str, problem["loc"])), account)
+        message = problem["msg"].removeprefix("Value error, ")
         yield (
             f"{variable} is not set; docs/settings.md says what it holds"
-            if isinstance(problems[field], UnsetError)
-            else f"{variable} is not usable: {problems[field]}"
+            if problem["type"] == "missing"
+            else f"{variable} is not usable: {message}"
         )
 
 
-def _unclaimed(kind: type[Settings], names: Sequence[str]) -> Iterator[str]:
+def _unclaimed(kind: type[BaseSettings], names: Sequence[str]) -> Iterator[str]:
     """Find variables of the account `default` where there is no such account: its events would be refused without notice."""
     if DEFAULT_ACCOUNT in names:
         return
-    for field in sorted((OWN - FOR_ALL) & kind.fields().keys()):
+    for field in sorted((OWN - FOR_ALL) & kind.model_fields.keys()):
         if os.environ.get(field.upper()):
             yield (
                 f"{field.upper()} is not usable: STRIPE_ACCOUNTS does not name {DEFAULT_ACCOUNT}, whose it is. "

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from cogento.settings.environment import Environment
 from cogento.settings.servers import DatabaseSettings, MailboxSettings
-from cogento.settings.setting import UnsetError, setting
 from cogento.settings.stripe import AskingSettings, StripeSettings
-from cogento.settings.values import (
-    flag,
-    matching,
-    metrics_token,
-    secrets_in,
-    webhook_secrets,
-    whole_number,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from cogento.settings.setting import SecretStr
+from cogento.settings.values import MetricsToken, WebhookSecrets, secrets_in
 
 MAX_DAYS = 36_500
 """A century, in days: dates of Python and Postgres reach that far back."""
@@ -31,30 +19,27 @@ MAX_POLL_SECONDS = 240
 class ReceiverSettings(MailboxSettings, StripeSettings):
     """What the receiver needs; it has no Postgres credential."""
 
-    stripe_thin_webhook_secret = setting(
-        webhook_secrets,
+    stripe_thin_webhook_secret: WebhookSecrets | None = Field(
         None,
         description="The signing secret of the destination that sends thin events; up to three; needs STRIPE_API_KEY.",
     )
-    stripe_webhook_secret = setting(
-        webhook_secrets,
+    stripe_webhook_secret: WebhookSecrets | None = Field(
         None,
+        validate_default=True,
         description="The endpoint's signing secret (whsec_…); up to three, comma-separated, while rotating.",
     )
-    port = setting(whole_number(1, 65535), 8000, description="Where the receiver listens.")
-    web_concurrency = setting(whole_number(1, 64), 1, description="Receiver processes.")
-    metrics_token = setting(
-        metrics_token,
-        None,
-        description="Bearer token that /metrics then asks for; unset: it answers this machine only.",
+    port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
+    web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
+    metrics_token: MetricsToken | None = Field(
+        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
     )
 
-    @stripe_webhook_secret.checked
-    @staticmethod
-    def _require_one(secret: SecretStr | None, others: Mapping[str, Any]) -> SecretStr | None:
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _require_one(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """Require a secret: nothing is accepted unsigned."""
-        if secret is None and others.get("stripe_thin_webhook_secret") is None:
-            raise UnsetError
+        if secret is None and info.data.get("stripe_thin_webhook_secret") is None:
+            raise PydanticCustomError("missing", "Field required")
         return secret
 
     @property
@@ -71,12 +56,9 @@ class ReceiverSettings(MailboxSettings, StripeSettings):
 class MemberSettings(Environment):
     """Who has the role member."""
 
-    member_statuses = setting(
-        matching(
-            "([a-z_]+(,[a-z_]+)*)?",
-            "it must be statuses of subscriptions with commas and no spaces between: active,trialing",
-        ),
+    member_statuses: str = Field(
         "",
+        pattern="^([a-z_]+(,[a-z_]+)*)?$",
         description="Subscription statuses that make a user a member, comma-separated; empty: roles are left alone.",
     )
 
@@ -89,44 +71,37 @@ class MemberSettings(Environment):
 class ObjectSettings(Environment):
     """What is kept of objects beside their rows."""
 
-    keep_objects = setting(
-        flag,
-        default=False,
-        description="true keeps the whole last object beside each row, personal data and all.",
+    keep_objects: bool = Field(
+        default=False, description="true keeps the whole last object beside each row, personal data and all."
     )
 
 
 class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSettings, ObjectSettings):
     """What a worker needs."""
 
-    worker_concurrency = setting(whole_number(1, 32), 2, description="Worker loops in one worker process.")
-    batch_events = setting(whole_number(1, 5000), 500, description="Most events written in one transaction.")
-    lease_seconds = setting(
-        whole_number(2, 600),
-        30,
-        description="How long a claimed customer is a worker's own without renewal.",
+    worker_concurrency: int = Field(2, ge=1, le=32, description="Worker loops in one worker process.")
+    batch_events: int = Field(500, ge=1, le=5000, description="Most events written in one transaction.")
+    lease_seconds: int = Field(
+        30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
     )
-    ledger_retention_days = setting(
-        whole_number(35, MAX_DAYS),
-        35,
-        description="Days the ledger is kept; Stripe lists events for 30.",
+    ledger_retention_days: int = Field(
+        35, ge=35, le=MAX_DAYS, description="Days the ledger is kept; Stripe lists events for 30."
     )
-    changes_retention_days = setting(
-        whole_number(1, MAX_DAYS),
-        7,
-        description="Days that changes are kept for readers that were away.",
+    changes_retention_days: int = Field(
+        7, ge=1, le=MAX_DAYS, description="Days that changes are kept for readers that were away."
     )
-    stripe_poll_seconds = setting(
-        whole_number(1, MAX_POLL_SECONDS),
+    stripe_poll_seconds: int | None = Field(
         None,
+        ge=1,
+        le=MAX_POLL_SECONDS,
         description="How often Stripe's list of events is read where no webhook can come; unset: webhooks bring them.",
     )
 
-    @stripe_poll_seconds.checked
-    @staticmethod
-    def _require_a_key(seconds: int | None, others: Mapping[str, Any]) -> int | None:
+    @field_validator("stripe_poll_seconds")
+    @classmethod
+    def _require_a_key(cls, seconds: int | None, info: ValidationInfo) -> int | None:
         """Require a key for polling; a key that was refused itself is absent here, and already reported."""
-        if seconds is not None and others.get("stripe_api_key", "") is None:
+        if seconds is not None and info.data.get("stripe_api_key", "") is None:
             raise ValueError("Stripe is asked only with a key: set STRIPE_API_KEY as well")
         return seconds
 

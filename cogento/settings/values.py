@@ -1,121 +1,90 @@
-"""What a setting's value may be: parsers and checks of numbers, secrets, URLs and lists. No error quotes the value."""
+"""What a setting's value may be: readers and judges of secrets, URLs and lists. None of them quotes a secret."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
 
 from cogento import urls
-from cogento.settings.setting import SecretStr
+from cogento.networks import Network, read_addresses, read_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    E = TypeVar("E", bound=StrEnum)
-
 MINIMUM_SECRET_LENGTH = 32
 MAXIMUM_SECRETS = 3
-MAXIMUM_DIGITS = 18
-FLAGS = {
-    **dict.fromkeys(("true", "on", "yes", "1"), True),
-    **dict.fromkeys(("false", "off", "no", "0"), False),
-}
 
 
-def flag(text: str) -> bool:
-    """Read whether something is on."""
-    try:
-        return FLAGS[text.strip().lower()]
-    except KeyError:
-        raise ValueError("it must be true or false, or on or off") from None
+def _judged_by(judge: Callable[[str], str]) -> AfterValidator:
+    """Have a secret judged, and written as its judge returns it."""
+    return AfterValidator(lambda value: SecretStr(judge(value.get_secret_value())))
 
 
-def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Make a reader of numbers from `least` to `most`."""
-
-    def read(text: str) -> int:
-        is_number = re.fullmatch(rf"\s*[0-9]{{1,{MAXIMUM_DIGITS}}}\s*", text)
-        if not is_number or not least <= int(text) <= most:
-            raise ValueError(f"it must be a whole number from {least} to {most}")
-        return int(text)
-
-    return read
+def _read_by(reader: Callable[[str], tuple[Network, ...]]) -> BeforeValidator:
+    """Have a text read; what is no text any more is left as it is."""
+    return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 
-def one_of(kind: type[E]) -> Callable[[str], E]:
-    """Make a reader of the words that an enumeration has."""
+def _matching(pattern: str, complaint: str) -> AfterValidator:
+    """Have a secret matched as a whole."""
 
-    def read(text: str) -> E:
-        try:
-            return kind(text)
-        except ValueError:
-            raise ValueError(f"it must be one of {', '.join(kind)}") from None
-
-    return read
-
-
-def matching(pattern: str, complaint: str) -> Callable[[str], str]:
-    """Make a reader of strings that match the pattern as a whole; for others it raises ValueError with `complaint`."""
-
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text):
+    def judge(value: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, value.get_secret_value()):
             raise ValueError(complaint)
-        return text
+        return value
 
-    return read
-
-
-def secret(judge: Callable[[str], str] = str) -> Callable[[str], SecretStr]:
-    """Make a reader of secrets, which are kept as `judge` returns them."""
-    return lambda text: SecretStr(judge(text))
+    return AfterValidator(judge)
 
 
-def webhook_secrets(text: str) -> SecretStr:
-    """Read one signing secret or several."""
+def _webhook_secrets(text: str) -> str:
     secrets = text.split(",")
     if not 1 <= len(secrets) <= MAXIMUM_SECRETS:
         raise ValueError(f"give one to {MAXIMUM_SECRETS} secrets, separated by commas")
-    for one in secrets:
-        if not re.fullmatch(r"whsec_[!-+\--~]+", one):
+    for secret in secrets:
+        if not re.fullmatch(r"whsec_[!-+\--~]+", secret):
             raise ValueError(
                 "each secret starts with whsec_ and has no space, quote or newline around it: "
                 "copy it again from Stripe's endpoint page"
             )
-        if len(one) < MINIMUM_SECRET_LENGTH:
+        if len(secret) < MINIMUM_SECRET_LENGTH:
             raise ValueError(f"a secret is shorter than {MINIMUM_SECRET_LENGTH} characters: it was cut")
-        if '"' in one or "'" in one:
+        if '"' in secret or "'" in secret:
             raise ValueError("a secret has quotes in it: remove them")
-    return SecretStr(text)
-
-
-def secrets_in(given: SecretStr | None) -> tuple[str, ...]:
-    """Return the secrets that a setting holds, in the order given."""
-    return tuple(given.get_secret_value().split(",")) if given else ()
-
-
-def api_base(text: str) -> str:
-    """Read where an API is: a URL without a path."""
-    if urls.http_url(text).path or "?" in text:
-        raise ValueError("nothing stands after the host and port")
     return text
 
 
-def alert_webhook_url(text: str) -> SecretStr:
-    """Read where alerts go; a secret, because anybody who knows the URL can send messages there."""
-    urls.http_url(text)
-    return SecretStr(text)
+def _api_base(value: str) -> str:
+    if urls.http_url(value).path or "?" in value:
+        raise ValueError("nothing stands after the host and port")
+    return value
 
 
-api_key = secret(
-    matching(
+def _webhook_url(value: str) -> str:
+    urls.http_url(value)
+    return value
+
+
+ApiKey = Annotated[
+    SecretStr,
+    _matching(
         r"(rk|sk)_(test|live)_[A-Za-z0-9_]+",
         "it must be a restricted (rk_…) or secret (sk_…) key of Stripe's, and nothing around it",
-    )
-)
-database_url = secret(urls.postgres_url)
-metrics_token = secret(matching("[!-~]+", "it is made of letters, digits and signs of ASCII, without spaces"))
-sentry_dsn = secret(urls.sentry_dsn)
+    ),
+]
+ApiBase = Annotated[str, AfterValidator(_api_base)]
+AlertWebhookUrl = Annotated[SecretStr, _judged_by(_webhook_url)]
+DatabaseUrl = Annotated[SecretStr, _judged_by(urls.postgres_url)]
+MetricsToken = Annotated[
+    SecretStr, _matching("[!-~]+", "it is made of letters, digits and signs of ASCII, without spaces")
+]
+ProxyAddresses = Annotated[tuple[Network, ...], NoDecode, _read_by(read_addresses)]
+ProxyNetworks = Annotated[tuple[Network, ...], NoDecode, _read_by(read_networks)]
+SentryDsn = Annotated[SecretStr, _judged_by(urls.sentry_dsn)]
+WebhookSecrets = Annotated[SecretStr, NoDecode, _judged_by(_webhook_secrets)]
 
 
 class RedisTlsVerify(StrEnum):
@@ -123,3 +92,8 @@ class RedisTlsVerify(StrEnum):
 
     REQUIRED = "required"
     NONE = "none"
+
+
+def secrets_in(given: SecretStr | None) -> tuple[str, ...]:
+    """Return the secrets that a setting holds, in the order given."""
+    return tuple(given.get_secret_value().split(",")) if given else ()

@@ -59,7 +59,7 @@ def start_worker_here(redis_url: str, worker_url: str) -> Iterator[Callable[[], 
 
     def start(**settings: object) -> WorkerHere:
         environment = {"redis_url": redis_url, "database_url": worker_url, "lease_seconds": 2, **settings}
-        worker = WorkerHere(runtime.run(WorkerProcess.open(WorkerSettings(**environment))))
+        worker = WorkerHere(runtime.run(WorkerProcess.open(WorkerSettings.model_validate(environment))))
         started.append(worker)
         worker.start()
         return worker

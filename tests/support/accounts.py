@@ -56,11 +56,13 @@ class Accounts:
             **given,
         }
         return [
-            WorkerSettings(
-                **known,
-                cogento_account=name if named else None,
-                database_schema=SCHEMAS[name],
-                stripe_api_key=self.api_keys.get(name),
+            WorkerSettings.model_validate(
+                {
+                    **known,
+                    "cogento_account": name if named else None,
+                    "database_schema": SCHEMAS[name],
+                    "stripe_api_key": self.api_keys.get(name),
+                }
             )
             for name in named or ("default",)
         ]

@@ -101,7 +101,9 @@ def notify(post: Post, *events: AccountEvent | None) -> None:
 
 def open_stripe(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     """Open our access to the simulated account."""
-    settings = AskingSettings(stripe_api_base=stripe.url, stripe_requests_per_second=FAST)
+    settings = AskingSettings.model_validate(
+        {"stripe_api_base": stripe.url, "stripe_requests_per_second": FAST}
+    )
     return Stripe.connect(
         settings,
         KEY,

@@ -25,7 +25,6 @@ from cogento.settings import (
     MailboxSettings,
     ReceiverSettings,
     ReconcileSettings,
-    Settings,
     WorkerSettings,
     load,
 )
@@ -34,6 +33,8 @@ from tests.support.builders import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic_settings import BaseSettings
 
 CANARY = "Xpw7canary"
 KINDS = (
@@ -49,7 +50,7 @@ USUAL = {
     "database_url": "postgresql://u@127.0.0.1:1/x",
     "stripe_webhook_secret": SECRET,
 }
-FIELDS = {field: kind for kind in KINDS for field in kind.fields()}
+FIELDS = {field: kind for kind in KINDS for field in kind.model_fields}
 
 characters = st.characters() | st.sampled_from("/@:?#%[]&=;,\\ \n\t\0\x7f\u2028é🙂\udc80\ud800'\"<>`{}|^+$")
 pieces = st.text(characters, max_size=12)
@@ -149,7 +150,7 @@ def urls(draw: st.DrawFn) -> str:
 odd_values = odd_numbers | urls() | st.tuples(pieces, pieces).map(f"{CANARY}".join) | st.just("x" * 100_000)
 
 
-def said_of(kind: type[Settings], **given_: str) -> tuple[Settings | int | str | None, str]:
+def said_of(kind: type[BaseSettings], **given_: str) -> tuple[BaseSettings | int | str | None, str]:
     """Load settings; returns them, or the exit code, and what was said."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):

@@ -1,29 +1,8 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from cogento.settings import (
-    EX_CONFIG,
-    AskingSettings,
-    ConsoleSettings,
-    MailboxSettings,
-    ReceiverSettings,
-    SecretStr,
-    WorkerSettings,
-    load,
-)
-from tests.support.builders import SECRET
-
-ROOT = Path(__file__).parents[2]
-LOOK = (
-    "import sys, cogento.settings;"
-    "names = {name.partition('.')[0] for name, module in sys.modules.items() if module and module.__spec__};"
-    "print(*(names - sys.stdlib_module_names))"
-)
+from cogento.settings import EX_CONFIG, AskingSettings, ConsoleSettings, MailboxSettings, WorkerSettings, load
 
 
 @pytest.mark.parametrize(
@@ -170,70 +149,3 @@ def test_key_of_the_right_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None
     key = load(AskingSettings).stripe_api_key
     assert key is not None
     assert key.get_secret_value() == "rk_live_1234"
-
-
-def test_settings_load_nothing_but_the_standard_library() -> None:
-    done = subprocess.run([sys.executable, "-c", LOOK], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["cogento"]
-
-
-@pytest.mark.parametrize("text", ["0", "65536", "-1", "1.0", "1_0", "+1", "x", "9" * 30])
-def test_a_number_out_of_its_bounds_is_refused_with_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
-) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://host")
-    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
-    monkeypatch.setenv("PORT", text)
-    with pytest.raises(SystemExit):
-        load(ReceiverSettings)
-    assert (
-        capsys.readouterr().err == "cogento: PORT is not usable: it must be a whole number from 1 to 65535\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "livemode"), [("true", True), ("TRUE ", True), ("1", True), ("off", False), ("no", False)]
-)
-def test_a_flag_is_read_in_the_usual_words(
-    monkeypatch: pytest.MonkeyPatch, text: str, *, livemode: bool
-) -> None:
-    monkeypatch.setenv("STRIPE_LIVEMODE", text)
-    assert load(AskingSettings).stripe_livemode is livemode
-
-
-def test_all_that_is_wrong_is_said_at_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("LOG_LEVEL", "LOUD")
-    monkeypatch.setenv("BATCH_EVENTS", "0")
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    with pytest.raises(SystemExit):
-        load(WorkerSettings)
-    assert {line.split()[1] for line in capsys.readouterr().err.splitlines()} == {
-        "LOG_LEVEL",
-        "REDIS_URL",
-        "DATABASE_URL",
-        "BATCH_EVENTS",
-    }
-
-
-def test_a_value_that_is_no_utf_8_is_refused_without_a_piece_of_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SENTRY_ENVIRONMENT", "\udc80")
-    with pytest.raises(SystemExit):
-        load(AskingSettings)
-    assert capsys.readouterr().err == "cogento: SENTRY_ENVIRONMENT is not usable: it is not UTF-8\n"
-
-
-def test_settings_do_not_change_once_they_are_read() -> None:
-    settings = AskingSettings()
-    with pytest.raises(AttributeError, match="stripe_livemode"):
-        settings.stripe_livemode = True
-
-
-def test_a_secret_is_shown_only_to_who_asks_for_it() -> None:
-    settings = AskingSettings(stripe_api_key="rk_test_1234")
-    assert "1234" not in f"{settings.stripe_api_key} {settings.stripe_api_key!r} {settings!r}"
-    assert settings.stripe_api_key == SecretStr("rk_test_1234")

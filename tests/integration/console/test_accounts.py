@@ -88,12 +88,14 @@ def console(open_console: OpenConsole) -> Client:
 
 def _settings(accounts: Accounts, names: tuple[str, ...]) -> list[ConsoleSettings]:
     return [
-        ConsoleSettings(
-            redis_url=accounts.redis_url,
-            database_url=accounts.database_url,
-            stripe_accounts=",".join(names),
-            cogento_account=name,
-            database_schema=SCHEMAS[name],
+        ConsoleSettings.model_validate(
+            {
+                "redis_url": accounts.redis_url,
+                "database_url": accounts.database_url,
+                "stripe_accounts": ",".join(names),
+                "cogento_account": name,
+                "database_schema": SCHEMAS[name],
+            }
         )
         for name in names
     ]

@@ -135,7 +135,11 @@ def test_changes_are_not_spoken_of_where_nobody_wants_them(run: Run) -> None:
         (True, "on", ("good", "kept, and announced on cogento_changes")),
         (True, "off", ("warning", "kept, and CHANGES says otherwise")),
         (False, "on", ("warning", "not kept, and CHANGES says otherwise")),
-        (False, "perhaps", ("bad", "CHANGES is not usable: it must be true or false, or on or off")),
+        (
+            False,
+            "perhaps",
+            ("bad", "CHANGES is not usable: Input should be a valid boolean, unable to interpret input"),
+        ),
     ],
 )
 def test_whether_changes_are_announced_as_the_setting_says(

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from cogento import runtime
 from cogento.console.poller import StatusPoller
@@ -16,7 +17,7 @@ from cogento.console.web.activity import LISTED
 from cogento.local.ports import free_port
 from cogento.queue.durability import AckDurability
 from cogento.queue.worker_registry import Heartbeat
-from cogento.settings import ConsoleSettings, SecretStr
+from cogento.settings import ConsoleSettings
 from cogento.store.activity import Action
 from cogento.store.store import Store
 from tests.support.fake_console import fake_console

@@ -33,9 +33,9 @@ EACH = 15
 
 
 def way(stripe: SimulatedStripe, redis_url: str) -> Stripe:
-    settings = AskingSettings(stripe_api_base=stripe.url, stripe_requests_per_second=PER_SECOND)
+    settings = {"stripe_api_base": stripe.url, "stripe_requests_per_second": PER_SECOND}
     pace = RateLimiter(connect(redis_url, timeout_seconds=PATIENT_SECONDS), requests_per_second=PER_SECOND)
-    return Stripe.connect(settings, KEY, pace)
+    return Stripe.connect(AskingSettings.model_validate(settings), KEY, pace)
 
 
 def customers(stripe: SimulatedStripe, count: int) -> list[RefetchTarget]:

@@ -13,7 +13,7 @@ from cogento import VERSION
 from cogento.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[3]
-HEAVY = ("asyncpg", "redis", "celery", "flask", "alembic", "sqlalchemy", "gunicorn")
+HEAVY = ("asyncpg", "redis", "celery", "flask", "alembic", "sqlalchemy", "pydantic", "gunicorn")
 
 
 def test_help_names_every_command() -> None:

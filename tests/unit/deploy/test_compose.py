@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import yaml
 
-from cogento.settings import ConsoleSettings, ReceiverSettings, Settings, WorkerSettings
+from cogento.settings import ConsoleSettings, ReceiverSettings, WorkerSettings
 from tests.support.interpolation import MissingError, interpolated
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"
@@ -19,7 +22,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ["migrate", "receiver", "worker", "console"]
 
-READ: dict[str, type[Settings]] = {
+READ: dict[str, type[BaseSettings]] = {
     "receiver": ReceiverSettings,
     "worker": WorkerSettings,
     "console": ConsoleSettings,
@@ -29,7 +32,7 @@ PASSWORDS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 OFFERED = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
 OF_COMMANDS = {"COGENTO_ACCOUNT"}
 """What no process that goes on reads, though its settings have it."""
-SETTINGS = {name.upper() for kind in READ.values() for name in kind.fields()} - OF_COMMANDS | {"CHANGES"}
+SETTINGS = {name.upper() for kind in READ.values() for name in kind.model_fields} - OF_COMMANDS | {"CHANGES"}
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -163,7 +166,7 @@ def test_memory_is_bounded(name: str) -> None:
 @pytest.mark.parametrize("name", READ)
 def test_t24_every_setting_that_a_process_reads_reaches_it(name: str) -> None:
     given = SERVICES[name]["environment"]
-    assert set(given) == {field.upper() for field in READ[name].fields()} - OF_COMMANDS
+    assert set(given) == {field.upper() for field in READ[name].model_fields} - OF_COMMANDS
     passed_on = {setting for setting, value in given.items() if f"${{{setting}:-" in value}
     assert set(given) - passed_on == SET_BY_COMPOSE & set(given)
 

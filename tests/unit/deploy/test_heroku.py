@@ -76,7 +76,7 @@ def test_app_json_orders_the_two_servers() -> None:
 
 def test_t24_app_json_offers_only_what_is_read() -> None:
     kinds = (ReceiverSettings, WorkerSettings)
-    assert set(APP["env"]) <= {name.upper() for kind in kinds for name in kind.fields()}
+    assert set(APP["env"]) <= {name.upper() for kind in kinds for name in kind.model_fields}
 
 
 def test_app_json_carries_no_secret() -> None:

@@ -24,7 +24,7 @@ PROCFILE["migrate"], _, _ = PROCFILE["release"].partition(
     " && "
 )  # where every process has settings of its own, none checks them all
 SETTINGS = {
-    name.upper() for kind in (ReceiverSettings, WorkerSettings, ConsoleSettings) for name in kind.fields()
+    name.upper() for kind in (ReceiverSettings, WorkerSettings, ConsoleSettings) for name in kind.model_fields
 }
 
 KUBERNETES: list[dict[str, Any]] = [

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "deploying.md").read_text()
 README = (ROOT / "README.md").read_text()
 BLOCKS = "".join(re.findall(r"^```\w+\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL))
 SETTINGS = {
-    name.upper() for kind in (ReceiverSettings, WorkerSettings, ConsoleSettings) for name in kind.fields()
+    name.upper() for kind in (ReceiverSettings, WorkerSettings, ConsoleSettings) for name in kind.model_fields
 }
 
 

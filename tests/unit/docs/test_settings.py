@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from cogento import settings
-from cogento.settings import Settings
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from cogento.settings.setting import Setting
+    from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -21,17 +19,19 @@ ROW = re.compile(r"^\| `(?P<name>[A-Z_]+)` \| [rwcm ]+ \| (?P<default>[^|]*) \| 
 DOCUMENTED = {row["name"]: row["default"].strip("` ") for row in ROW.finditer(PAGE)}
 
 
-def fields() -> dict[str, Setting[Any]]:
+def fields() -> dict[str, FieldInfo]:
     """Every environment variable that any process reads; PORT as the receiver has it."""
-    kinds = [kind for _, kind in inspect.getmembers(settings, inspect.isclass) if issubclass(kind, Settings)]
-    found: dict[str, Setting[Any]] = {}
+    kinds = [
+        kind for _, kind in inspect.getmembers(settings, inspect.isclass) if issubclass(kind, BaseSettings)
+    ]
+    found: dict[str, FieldInfo] = {}
     for kind in kinds:
-        found.update({name.upper(): field for name, field in kind.fields().items()})
+        found.update({name.upper(): field for name, field in kind.model_fields.items()})
     return found
 
 
-def as_printed(field: Setting[Any]) -> str:
-    if field.is_required:
+def as_printed(field: FieldInfo) -> str:
+    if field.is_required():
         return "required"
     if field.default in {"", ()}:
         return "none"

@@ -29,10 +29,9 @@ def receiver(*, thin_secrets: tuple[str, ...] = (THIN_SECRET,), can_ask: bool = 
 
 def composed(**environment: str | None) -> Receiver:
     """A receiver with what these settings make of the secrets, and a key."""
-    settings = ReceiverSettings(
-        **{name.lower(): value for name, value in environment.items()},
-        redis_url="redis://localhost",
-        stripe_api_key="rk_test_1",
+    settings = ReceiverSettings.model_validate(
+        {name.lower(): value for name, value in environment.items()}
+        | {"redis_url": "redis://localhost", "stripe_api_key": "rk_test_1"}
     )
     policy = accept_policy(settings)
     return Receiver(
