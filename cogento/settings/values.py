@@ -1,4 +1,4 @@
-"""What a setting's value may be: readers and judges of secrets, URLs and lists. None of them quotes a secret."""
+"""What a setting's value may be: parsers and checks of secrets, URLs and lists. No error quotes a secret."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MAXIMUM_SECRETS = 3
 
 
 def _judged_by(judge: Callable[[str], str]) -> AfterValidator:
-    """Have a secret judged, and written as its judge returns it."""
+    """Validate a secret with `judge`, and keep it as that returns it."""
     return AfterValidator(lambda value: SecretStr(judge(value.get_secret_value())))
 
 
 def _read_by(reader: Callable[[str], tuple[Network, ...]]) -> BeforeValidator:
-    """Have a text read; what is no text any more is left as it is."""
+    """Parse a string with `read`; any other value is kept as it is."""
     return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 
 def _matching(pattern: str, complaint: str) -> AfterValidator:
-    """Have a secret matched as a whole."""
+    """Require a secret to match the pattern as a whole."""
 
     def judge(value: SecretStr) -> SecretStr:
         if not re.fullmatch(pattern, value.get_secret_value()):
