@@ -25,7 +25,7 @@ def _judged_by(judge: Callable[[str], str]) -> AfterValidator:
 
 
 def _read_by(reader: Callable[[str], tuple[Network, ...]]) -> BeforeValidator:
-    """Parse a string with `read`; any other value is kept as it is."""
+    """Parse a string with `reader`; any other value is kept as it is."""
     return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 
