@@ -52,7 +52,7 @@ class StatusReport:
 
     `to_ask` are objects that thin events named and that Stripe was not asked for yet.
     `repaired_total` counts mailboxes and events that Redis had lost from the line and that were put back, `lost_total` events whose body it lost.
-    `dead_removals` are open letters of events that end an object which its row still shows as not ended.
+    `dead_removals` are unresolved letters of events that end an object which its row still shows as not ended.
     `workers` are alive, `worker_versions` says how many of each version, and one of them settled events `idle_seconds` ago;
     `waits_for` names the dependencies for which they have stopped, with the reason. Sweeps found `missing_total` events missing,
     have looked for them up to `swept_until_seconds_ago`, and last ended `swept_seconds_ago`. Totals count since the beginning.

@@ -293,20 +293,20 @@ TABLE_METRICS: tuple[Metric[TableFigures], ...] = (
     Metric(
         "cogento_dead_letters",
         Type.GAUGE,
-        "Open dead letters.",
+        "Unresolved dead letters, by status (open, retrying) and failure class.",
         lambda tables: {(one.status, one.failure_class): one.letters for one in tables.letters},
         ("status", "class"),
     ),
     Metric(
         "cogento_dead_letters_terminal",
         Type.GAUGE,
-        "Open dead letters of events that end a customer or subscription which a row still shows as not ended.",
+        "Unresolved dead letters of events that end a customer or subscription which a row still shows as not ended.",
         lambda tables: tables.removals,
     ),
     Metric(
         "cogento_dead_letter_oldest_age_seconds",
         Type.GAUGE,
-        "Age of the oldest open dead letter; 0 when there is none.",
+        "Age of the oldest unresolved dead letter; 0 when there is none.",
         lambda tables: tables.oldest_letter_age_seconds or 0,
     ),
     Metric(

@@ -192,7 +192,7 @@ class LeaseCommands:
         """Run a claim; where replicas are part of the promise, give them a moment to get the lease as well.
 
         Otherwise a failover could lose the lease, and another worker would begin on the same customers. While no replica follows
-        there is none to fail over to, and the claim counts.
+        there is none to fail over to, and mail is processed all the same.
         """
         if self._ack is not AckDurability.REDIS_REPLICATED:
             return await self._server.run(*calls)

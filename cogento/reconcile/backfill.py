@@ -61,7 +61,10 @@ class Backfilled:
 
 
 class Backfill:
-    """Fills the tables; the caller must hold the leader lease. Raises what Stripe, Redis and Postgres raise; another run then continues from there."""
+    """Fills the tables; the caller must hold the leader lease.
+
+    Raises what Stripe, Redis and Postgres raise; another run then continues from there.
+    """
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ class Stage(StrEnum):
     """What a connection waits for; those of an earlier stage make room before those of a later one."""
 
     REFUSED = "refused"  # has its answer, and is closed in a moment
-    HEAD = "head"  # has not sent a complete head, or has begun one since the last answer
+    HEAD = "head"  # has not sent a complete head yet, or has begun another since the last answer
     IDLE = "idle"  # was answered, and may send another request
     BODY = "body"  # its request is under way and its body incomplete
 

@@ -54,10 +54,11 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
     """What the console needs."""
 
     console_password_hash: SecretStr | None = Field(
-        None, description="Of the operators' password, made by `cogento password`."
+        None, description="The hash of the operators' password, made by `cogento password`."
     )
     console_read_only_password_hash: SecretStr | None = Field(
-        None, description="Of the viewers' password, who may look and not change, made by `cogento password`."
+        None,
+        description="The hash of the viewers' password, who may look and not change, made by `cogento password`.",
     )
     console_trusted_proxy: ProxyAddresses = Field(
         (),
@@ -66,15 +67,15 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
     console_trusted_header: str | None = Field(
         None,
         validate_default=True,
-        description="The header in which CONSOLE_TRUSTED_PROXY names who is logged in, instead of a password.",
+        description="The header in which CONSOLE_TRUSTED_PROXY names the user who is logged in, instead of a password.",
     )
     console_operators: str = Field(
         "",
-        description="Whom of those named so may change something, comma-separated; the others look. Empty: all may.",
+        description="Users named in that header who may change things, comma-separated; the others may look. Empty: all may change things.",
     )
     trusted_proxies: ProxyNetworks = Field(
         (),
-        description="Addresses and networks of the proxies before the console, or private; they say whose a request is.",
+        description="Addresses and networks of the proxies before the console, or private; they name the client of a request.",
     )
     console_hosts: str = Field(
         "",
@@ -82,7 +83,7 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
     )
     port: int = Field(8001, ge=1, le=65535, description="Where the console listens.")
     metrics_token: MetricsToken | None = Field(
-        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
+        None, description="Bearer token for /metrics; unset: it answers this machine only."
     )
 
     @property

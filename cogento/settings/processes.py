@@ -31,7 +31,7 @@ class ReceiverSettings(MailboxSettings, StripeSettings):
     port: int = Field(8000, ge=1, le=65535, description="Where the receiver listens.")
     web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes.")
     metrics_token: MetricsToken | None = Field(
-        None, description="Bearer token that /metrics then asks for; unset: it answers this machine only."
+        None, description="Bearer token for /metrics; unset: it answers this machine only."
     )
 
     @field_validator("stripe_webhook_secret")
@@ -72,7 +72,7 @@ class ObjectSettings(Environment):
     """What is kept of objects beside their rows."""
 
     keep_objects: bool = Field(
-        default=False, description="true keeps the whole last object beside each row, personal data and all."
+        default=False, description="true keeps the whole last object beside each row, personal data included."
     )
 
 

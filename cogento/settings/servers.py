@@ -31,7 +31,7 @@ class MailboxSettings(Environment):
     broker_url: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="The Redis with the wake-ups of workers and the console's logins, beside a cluster; else unread.",
+        description="The Redis with the wake-ups of workers and the console's logins, beside a cluster; ignored otherwise.",
     )
     ack_durability: AckDurability | None = Field(
         None,
@@ -42,7 +42,7 @@ class MailboxSettings(Environment):
         1, ge=1, le=10, description="How many replicas must have an event, with redis_replicated."
     )
     mailbox_shards: int = Field(
-        1, ge=1, le=256, description="How many shards of the mailboxes there shall be."
+        1, ge=1, le=256, description="How many shards of the mailboxes there are to be."
     )
     mailbox_customer_limit: int = Field(
         10_000, ge=1, le=MAX_EVENTS, description="Most events waiting for one customer; beyond: 503."
@@ -105,7 +105,7 @@ class ChangesSettings(Environment):
 
     changes: bool | None = Field(
         None,
-        description="on has `cogento migrate` keep and announce what changes in the tables, off no longer; unset: as before.",
+        description="on: changes of the tables are recorded and announced once `cogento migrate` has run; off: they are not; unset: as before.",
     )
 
 

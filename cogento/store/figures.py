@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """The tables: events by how they ended, open letters, rows that are unsure, sweeps.
+    """The tables: events by how they ended, unresolved letters, rows that are unsure, sweeps.
 
     `to_ask` are objects that thin events named and that Stripe has not been asked for since.
     """
@@ -33,12 +33,12 @@ class TableFigures:
 
     @property
     def dead(self) -> int:
-        """Open letters."""
+        """How many letters are unresolved: open, or being retried."""
         return sum(count.letters for count in self.letters)
 
     @property
     def removals(self) -> int:
-        """Open letters of events that end an object which its row still shows as not ended."""
+        """How many of them are of events that end an object which its row still shows as not ended."""
         return sum(count.removals for count in self.letters)
 
     @property
