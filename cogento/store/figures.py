@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class TableFigures:
     """The tables: events by how they ended, unresolved letters, rows that are unsure, sweeps.
 
-    `to_ask` are objects that thin events named and that Stripe has not been asked for since.
+    `to_ask` are objects that thin events named and for which Stripe has not answered since.
     """
 
     outcomes: Mapping[str, int]

@@ -97,7 +97,7 @@ class Operation:
 
     @property
     def may_continue(self) -> bool:
-        """Whether it stopped before it had dealt with every letter."""
+        """Whether it stopped before it had dealt with every letter, with a filter that this release can read."""
         return self.state in CONTINUABLE and self.filter is not None
 
 

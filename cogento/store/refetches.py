@@ -58,7 +58,7 @@ def target_of(row: Any) -> RefetchTarget:
 
 @dataclass(frozen=True, slots=True)
 class RefetchRequest:
-    """An object that Stripe has to be asked for, since when, and the newest event that named it.
+    """An object that Stripe has to be asked for, how long it has waited, and the newest event that named it.
 
     `ends` says that an event, or an answer, said that it has ended.
     """
