@@ -1,4 +1,4 @@
-"""The environment as one account's settings see it, and what every process reads of it.
+"""The environment as one account's settings see it, and the settings that every process reads.
 
 Where STRIPE_ACCOUNTS names accounts, a variable in OWN belongs to the account named by its suffix: STRIPE_API_KEY__EU to `eu`.
 Without a suffix it belongs to the account `default`. Every other variable is the whole deployment's.
@@ -31,7 +31,7 @@ OWN = frozenset(
 )
 """The fields that each account has of its own."""
 FOR_ALL = frozenset({"stripe_livemode"})
-"""Of these the variable without a suffix counts for each account that has none of its own."""
+"""Of OWN, the fields whose variable without a suffix also holds for every account that has no variable of its own."""
 
 
 OF_ACCOUNTS = frozenset({"stripe_accounts", "cogento_account"})
@@ -54,7 +54,7 @@ class _AccountSource(EnvSettingsSource):
         self._account = account
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Find an account's own value under its name."""
+        """Find the account's own value, in the variable with its suffix."""
         shared = super().get_field_value(field, field_name)
         if field_name not in OWN:
             return shared
@@ -86,7 +86,7 @@ class AccountNames(BaseSettings):
 
 
 class Environment(AccountNames):
-    """What every process reads."""
+    """The settings that every process reads."""
 
     cogento_account: str | None = Field(
         None,
@@ -112,7 +112,7 @@ class Environment(AccountNames):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment as the account sees it that was given, or that COGENTO_ACCOUNT names."""
+        """Read the environment as one account sees it: the account given, or else the one that COGENTO_ACCOUNT names."""
         account = init_settings.init_kwargs.get(
             "cogento_account", env_settings.env_vars.get("cogento_account")
         )

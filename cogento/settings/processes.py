@@ -82,7 +82,7 @@ class WorkerSettings(MailboxSettings, DatabaseSettings, AskingSettings, MemberSe
     worker_concurrency: int = Field(2, ge=1, le=32, description="Worker loops in one worker process.")
     batch_events: int = Field(500, ge=1, le=5000, description="Most events written in one transaction.")
     lease_seconds: int = Field(
-        30, ge=2, le=600, description="How long a claimed customer is a worker's own without renewal."
+        30, ge=2, le=600, description="How long a worker's lease on a customer lasts without renewal."
     )
     ledger_retention_days: int = Field(
         35, ge=35, le=MAX_DAYS, description="Days the ledger is kept; Stripe lists events for 30."

@@ -19,7 +19,7 @@ class StripeSettings(Environment):
     stripe_account: str | None = Field(
         None,
         pattern="^acct_[A-Za-z0-9]+$",
-        description="The account that our events name; unset, as for one's own: events that name none.",
+        description="The account that our events name; unset, for your own account: events that name none.",
     )
     stripe_api_key: ApiKey | None = Field(
         None, description="A restricted read-only key; lets us ask Stripe when in doubt."
