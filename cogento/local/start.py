@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cogento import runtime
+from cogento.accounts import DEFAULT_ACCOUNT, default_schema
 from cogento.console.errors import friendly_errors
-from cogento.database_schema import split_schema, with_schema
+from cogento.database_schema import internal_schema, split_schema, with_schema
 from cogento.local.accounts import account_names, plan_accounts
 from cogento.local.cluster_servers import SHARDS, start_cluster
 from cogento.local.errors import InUseError, LocalError
@@ -82,6 +83,7 @@ def start_everything(
     console_port = choose_console_port(ports)
     simulation = plan_simulation(options, ports, say)
     settings = check_settings(simulation)
+    refuse_shared_tables(options.accounts, settings.database_schema)
     poll_seconds = plan_polls(options, simulation, settings)
     changes = load(ChangesSettings).changes
     if options.cluster and os.environ.get("REDIS_URL"):
@@ -152,6 +154,17 @@ def plan_simulation(options: RunOptions, ports: Ports, say: Callable[[str], None
         may_be_asked=options.ask,
         accounts=account_names(options.accounts),
     )
+
+
+def refuse_shared_tables(accounts: int, schema: str) -> None:
+    """Refuse a schema for the default account's tables, or for the machinery beside them, that another account has."""
+    for name in account_names(accounts)[1:]:
+        other = default_schema(name)
+        if {schema, internal_schema(schema)} & {other, internal_schema(other)}:
+            raise LocalError(
+                f"DATABASE_SCHEMA={schema} is where the tables of {name} are: name another schema for those of "
+                f"{DEFAULT_ACCOUNT}, or unset it"
+            )
 
 
 def plan_polls(

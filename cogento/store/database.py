@@ -60,7 +60,14 @@ class Database:
         return cls(pool, schema=split_schema(database_url)[1] if schemas > 1 else None)
 
     def in_schema(self, schema: str) -> Database:
-        """Return the same connections for another of their schemas: closing one closes all."""
+        """Return the same connections for another of their schemas: closing one closes all.
+
+        Raises ValueError where they were opened for one schema alone.
+        """
+        if self._schema is None:
+            raise ValueError(
+                f"these connections serve one schema and cannot serve {schema}: open them with schemas=2"
+            )
         return Database(self._pool, schema=schema, locks=self._locks)
 
     async def close(self) -> None:

@@ -88,7 +88,10 @@ class Store:
         return cls(database, keep_objects=keep_objects)
 
     def in_schema(self, schema: str) -> Store:
-        """Return the store of another schema, over the same connections: closing one closes all."""
+        """Return the store of another schema, over the same connections: closing one closes all.
+
+        Raises ValueError where they were opened for one schema alone.
+        """
         return Store(self._database.in_schema(schema), keep_objects=self._keep_objects)
 
     async def close(self) -> None:

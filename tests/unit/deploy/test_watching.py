@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from receiver import metrics
 from tests.support.metric_names import DECLARED, RECEIVERS, SERIES
 from tests.support.programs import installed
 
@@ -22,6 +23,14 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "cogento.json").read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+
+OF_NO_ACCOUNT = {
+    f"{family.name}_total"
+    for collector in metrics.REGISTRY._collector_to_names
+    if metrics.ACCOUNT not in collector._labelnames  # type: ignore[attr-defined]
+    for family in collector.describe()  # type: ignore[attr-defined]
+}
+"""What a receiver counts of connections, before it knows whose a request is."""
 
 every_expression = pytest.mark.parametrize("expression", EXPRESSIONS)
 
@@ -66,7 +75,31 @@ def test_dashboard_asks_for_metrics_and_labels_that_exist(expression: str) -> No
     grouped = {label for by in re.findall(r"by \(([\w, ]+)\)", expression) for label in by.split(", ")}
     assert asked
     for name, selector in asked:
-        assert {*re.findall(r"(\w+)=", selector), *grouped} <= set(SERIES[name])
+        assert {*re.findall(r"(\w+)=", selector), *grouped} <= {*SERIES[name], "account"}
+
+
+@every_expression
+def test_dashboard_shows_the_accounts_that_are_chosen_and_what_is_one_for_all(expression: str) -> None:
+    asked = dict(re.findall(r"(cogento_\w+)(?:\{([^}]*)\})?", expression))
+    chosen = {name for name, selector in asked.items() if 'account=~"$account"' in selector}
+    assert asked.keys() - chosen == asked.keys() & OF_NO_ACCOUNT
+
+
+@every_expression
+def test_dashboard_adds_up_accounts_only_after_what_all_instances_show_of_each_is_one(
+    expression: str,
+) -> None:
+    added = re.findall(r"sum(?: by \([\w, ]+\))? ?\(max by \(([\w, ]+)\)", expression)
+    assert all("account" in labels or labels == "version" for labels in added)
+
+
+def test_all_accounts_are_shown_at_first_also_where_they_have_no_names() -> None:
+    (variable,) = (one for one in DASHBOARD["templating"]["list"] if one["name"] == "account")
+    assert variable["multi"]
+    assert variable["includeAll"]
+    assert variable["current"]["value"] == ["$__all"]
+    assert re.fullmatch(variable["allValue"], "")
+    assert variable["query"]["query"] == "label_values(cogento_up, account)"
 
 
 @every_expression

@@ -213,6 +213,19 @@ def test_several_accounts_are_refused_before_anything_is_started(monkeypatch: py
         start.check_settings(None)
 
 
+@pytest.mark.parametrize("schema", ["stripe_shop2", "stripe_shop3_internal"])
+def test_several_accounts_are_refused_one_schema_before_anything_is_started(schema: str) -> None:
+    with pytest.raises(
+        LocalError, match=rf"DATABASE_SCHEMA={schema} is where the tables of shop\d are: name another"
+    ):
+        start.refuse_shared_tables(3, schema)
+
+
+@pytest.mark.parametrize(("accounts", "schema"), [(1, "stripe_shop2"), (2, "stripe_shop3"), (3, "public")])
+def test_a_schema_that_no_other_account_of_the_run_has_is_taken(accounts: int, schema: str) -> None:
+    start.refuse_shared_tables(accounts, schema)
+
+
 def test_several_accounts_are_those_of_one_simulated_stripe(ports: Ports, said: list[str]) -> None:
     simulation = start.plan_simulation(options(accounts=3), ports, said.append)
 
