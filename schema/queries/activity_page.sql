@@ -1,5 +1,5 @@
--- List what operators did, newest first: their activity and, as lines of the same list, actions on single letters. Actions of
--- workers, and actions within bulk operations, are listed only where $1 or $3 asks for them.
+-- List what operators did, newest first: their activity and, as lines of the same list, actions on single letters. Where
+-- nothing is given for "about", actions within bulk operations are left out, and those of workers unless "who" is worker.
 -- $1 VARCHAR: who; NULL for all, as with the next two
 -- $2 VARCHAR: action
 -- $3 VARCHAR: about, a customer, object or event
