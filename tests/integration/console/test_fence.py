@@ -46,7 +46,7 @@ def told(mailboxes: LoopedMailboxes) -> str | None:
     [
         (OWN, NO_ACCOUNT, "they name no account, and STRIPE_ACCOUNT=acct_OWN takes those that name it"),
         (OWN, OTHER_ACCOUNT, "other accounts than the acct_OWN of STRIPE_ACCOUNT"),
-        (TEST, OTHER_ACCOUNT, "STRIPE_ACCOUNT says whose are taken, and is unset"),
+        (TEST, OTHER_ACCOUNT, "STRIPE_ACCOUNT, which says whose events are taken, is unset"),
         (TEST, OTHER_MODE, "they are live events, and STRIPE_LIVEMODE is false"),
         (LIVE, OTHER_MODE, "they are test events, and STRIPE_LIVEMODE is true"),
     ],
