@@ -17,8 +17,9 @@ from cogento.local.errors import ServerUnavailableError
 from cogento.store.process_roles import ProcessRole, roles_sql
 from tests.support import servers
 from tests.support.databases import LIBPQ_OPTIONS, ROLES, Administration, as_role
+from tests.support.forked_process import Launch, end_template, start_process
 from tests.support.post import Post
-from tests.support.running_worker import RunningWorker
+from tests.support.running_worker import ROOT, RunningWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +58,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return next(whole, None) or super()._split_scope(nodeid)
 
     return ByFileOrFolder(config, log)
+
+
+def pytest_sessionfinish() -> None:
+    end_template()
 
 
 @pytest.fixture(scope="session")
@@ -181,9 +186,9 @@ def start_worker(redis_url: str, worker_url: str, tmp_path: Path) -> Iterator[Ca
     """Start worker processes that look for mail when this returns and end with the test."""
     started: list[RunningWorker] = []
 
-    def start(**settings: Any) -> RunningWorker:
+    def start(launch: Launch = start_process, /, **settings: Any) -> RunningWorker:
         log = tmp_path / f"worker-{len(started)}.log"
-        worker = RunningWorker(redis_url, worker_url, log, **settings)
+        worker = RunningWorker(redis_url, worker_url, log, ROOT, launch, **settings)
         started.append(worker)
         worker.await_start()
         return worker

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from cogento.local import safe_files
 
@@ -52,24 +52,28 @@ class Process:
     def __init__(self, command: Command) -> None:
         self.command = command
         self._log_start = log_size(command.log)
-        user = f"{command.user.uid}:{command.user.gid}" if command.user else ""
-        how = (str(os.getpid()), str(int(command.death_signal)), user)
         command.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with os.fdopen(safe_files.open_log(command.log), "ab") as log:
-                self._popen = subprocess.Popen(
-                    [sys.executable, "-I", "-S", LAUNCHER, *how, *command.argv],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=command.folder,
-                    env={**os.environ, **command.environment},
-                    pass_fds=command.inherited,
-                    start_new_session=True,  # Ctrl-C in the terminal reaches only us, and we stop the children in order
-                )
+                self._popen = self._launch(log)
         finally:
             for descriptor in command.inherited:
                 os.close(descriptor)
+
+    def _launch(self, log: BinaryIO) -> subprocess.Popen[bytes]:
+        command = self.command
+        user = f"{command.user.uid}:{command.user.gid}" if command.user else ""
+        how = (str(os.getpid()), str(int(command.death_signal)), user)
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", LAUNCHER, *how, *command.argv],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=command.folder,
+            env={**os.environ, **command.environment},
+            pass_fds=command.inherited,
+            start_new_session=True,  # Ctrl-C in the terminal reaches only us, and we stop the children in order
+        )
 
     @property
     def pid(self) -> int:

@@ -10,7 +10,8 @@ from cogento import runtime
 from cogento.settings import WorkerSettings
 from tests.support.builders import SECRET
 from tests.support.checker import Checker
-from tests.support.running_receiver import RunningReceiver
+from tests.support.forked_process import Launch, start_process
+from tests.support.running_receiver import FASTPATH, RunningReceiver
 from tests.support.worker_here import WorkerHere
 from tests.support.worker_trial import WorkerTrial
 from worker.process import WorkerProcess
@@ -41,15 +42,16 @@ def start_receiver(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Run
     """Start receivers that answer when this returns and end with the test."""
     started: list[RunningReceiver] = []
 
-    def start(**settings: str) -> RunningReceiver:
-        receiver = RunningReceiver(redis_url, tmp_path / f"receiver-{len(started)}.log", **settings)
+    def start(launch: Launch = start_process, /, **settings: str) -> RunningReceiver:
+        log = tmp_path / f"receiver-{len(started)}.log"
+        receiver = RunningReceiver(redis_url, log, FASTPATH, launch, **settings)
         started.append(receiver)
         receiver.await_answer()
         return receiver
 
     yield start
     for receiver in started:
-        receiver.stop()
+        receiver.end()
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def receiver(valkey_server: RunningServer[Valkey], clock: ShiftedClock) -> Itera
     receiver = RunningReceiver(valkey_server.url, log, **clock.environment)
     receiver.await_answer()
     yield receiver
-    receiver.stop()
+    receiver.end()
 
 
 @pytest.mark.parametrize(("wrong_by", "flaw"), [(TEN_MINUTES, "too_old"), (-TEN_MINUTES, "too_new")])

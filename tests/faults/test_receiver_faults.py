@@ -13,6 +13,7 @@ import pytest
 from cogento.local.ports import LOCALHOST
 from receiver.reading import MAX_BODY_BYTES
 from tests.support.builders import customer, event_body
+from tests.support.forked_process import start_from_nothing
 from tests.support.redis_pipeline import accepted_ids
 from tests.support.servers import wait_until
 from tests.support.storm import storm
@@ -82,7 +83,7 @@ def test_f3_a_client_that_breaks_off_leaves_nothing_behind(
 def test_f4_asked_to_stop_under_load_it_answers_2xx_for_nothing_that_is_not_kept(
     start_receiver: StartReceiver, post: Post, checker: Checker
 ) -> None:
-    receiver = start_receiver()
+    receiver = start_receiver(start_from_nothing)
     requests = [Request(body_of(2000, f"evt_{number}")) for number in range(5000)]
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(storm, receiver, requests, clients=16)
@@ -135,7 +136,7 @@ def test_f43_large_bodies_are_kept_and_one_byte_more_than_the_largest_is_refused
     post: Post,
     checker: Checker,
 ) -> None:
-    receiver = start_receiver()
+    receiver = start_receiver(start_from_nothing)
     requests = [Request(body_of(size, f"evt_{number}")) for number in range(count)]
     before = receiver.memory_bytes()
 

@@ -71,7 +71,7 @@ def pipeline(redis_server: servers.RunningServer[Valkey], database: str, home: P
         checker.install()
         worker.stop(within_seconds=30)
         yield Pipeline(redis_server, proxy, Running(receiver, worker), database, checker)
-        receiver.stop()
+        receiver.end()
 
 
 @pytest.fixture

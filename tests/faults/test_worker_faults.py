@@ -17,6 +17,7 @@ from cogento.queue.keys import wakeups_key
 from cogento.queue.status import MailboxState
 from cogento.queue.wakeup import WorkerWakeup
 from tests.support.builders import NOW, customer
+from tests.support.forked_process import start_from_nothing
 from tests.support.running_worker import LEASE_SECONDS
 from tests.support.servers import wait_until
 
@@ -105,7 +106,7 @@ def test_a_worker_that_waits_for_a_slow_database_keeps_its_lease(
 def test_f11_a_worker_short_of_memory_loses_nothing_and_makes_no_event_pay(
     trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere
 ) -> None:
-    worker = start_worker(LEASE_SECONDS=LONG_LEASE)
+    worker = start_worker(start_from_nothing, LEASE_SECONDS=LONG_LEASE)
     worker.limit_memory(more_bytes=16 * 1024**2)
 
     trial.put(customers=10, events=5, padding=NEARLY_A_MEBIBYTE)

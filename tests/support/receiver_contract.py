@@ -26,6 +26,7 @@ from tests.support.bad_inputs import (
     SIGNATURE_ROWS,
 )
 from tests.support.builders import NOT_OURS_TYPE, customer, event_body
+from tests.support.forked_process import start_from_nothing
 from tests.support.largest import Writing, largest_event
 from tests.support.running_receiver import RunningReceiver
 from tests.support.stripe_files import NAMES, NOT_OURS, answer_to, posted
@@ -92,11 +93,13 @@ class BlueprintContract:
             client.flushall()
         secrets = f"{BEFORE.secret},{OLD_SECRET}"
         log = tmp_path_factory.mktemp("receiver") / "log"
-        running = RunningReceiver(valkey_server.url, log, cls.program, STRIPE_WEBHOOK_SECRET=secrets)
+        running = RunningReceiver(
+            valkey_server.url, log, cls.program, start_from_nothing, STRIPE_WEBHOOK_SECRET=secrets
+        )
         running.await_answer()
         assert running.ask(cls.at(BEFORE)).outcome == (200, "queued")
         yield running
-        running.stop()
+        running.end()
 
     @pytest.fixture
     def untouched(self, receiver: RunningReceiver) -> Iterator[None]:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from cogento.events.versions import ORDER_WINDOW
-from cogento.local.process import Command, Process
+from cogento.local.process import Command
 from tests.support.builders import NOW, SECRET, customer, event_body
 from tests.support.checker import Checker
+from tests.support.forked_process import start_process
 from tests.support.running_receiver import ROOT, RunningReceiver
 from tests.support.servers import wait_until
 from tests.support.storm import storm
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     import redis
 
+    from cogento.local.process import Process
     from cogento.local.valkey import Valkey
     from tests.support.looped import LoopedMailboxes
     from tests.support.proxy import Proxy
@@ -52,7 +54,7 @@ def start_worker(log: Path, redis_url: str, database_url: str, **environment: st
         environment={"REDIS_URL": redis_url, "DATABASE_URL": database_url, **environment},
         folder=ROOT,
     )
-    worker = Process(command)
+    worker = start_process(command)
     wait_until(
         lambda: b"worker_started" in log.read_bytes(), what="the worker to start", seconds=START_SECONDS
     )
@@ -88,7 +90,7 @@ def running_pipeline(
     yield Pipeline(valkey, proxy, Running(receiver, started[0]), database_url, checker)
     for worker in started:
         worker.kill()
-    receiver.stop()
+    receiver.end()
 
 
 def event_id(request: Request) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogento.local.ports import free_port
-from cogento.local.process import Command, Process
+from cogento.local.process import Command
+from tests.support.forked_process import Launch, start_process
 from tests.support.servers import wait_until
 from tests.support.wire import Connection, HttpAnswer
 
@@ -27,11 +28,13 @@ class RunningConsole:
         redis_url: str,
         log: Path,
         options: tuple[str, ...] = ("--local",),
+        launch: Launch = start_process,
+        /,
         **environment: str,
     ) -> None:
         self.port = free_port()
         self.log = log
-        self.process = Process(
+        self.process = launch(
             Command(
                 argv=(sys.executable, "-m", "cogento", "console", *options),
                 log=log,

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cogento.local.ports import LOCALHOST, free_port
-from cogento.local.process import Command, Process
+from cogento.local.process import Command
 from cogento.queue.durability import AckDurability
 from tests.support.builders import SECRET
+from tests.support.forked_process import Launch, start_process
 from tests.support.looking import redis_at
 from tests.support.looped import LoopedMailboxes
 from tests.support.servers import is_alive, processes_under, send, wait_until
@@ -44,6 +45,7 @@ class RunningReceiver:
         redis_url: str,
         log: Path,
         program: tuple[str, ...] = FASTPATH,
+        launch: Launch = start_process,
         /,
         *,
         seen_at: str | None = None,
@@ -52,7 +54,7 @@ class RunningReceiver:
         self.port = free_port()
         self.log = log
         self.redis = redis_at(seen_at or redis_url)
-        self.process = Process(
+        self.process = launch(
             Command(
                 argv=tuple(word.format(port=self.port) for word in program),
                 log=log,
@@ -135,15 +137,24 @@ class RunningReceiver:
         return processes_under(self.process.pid)[1:]
 
     def kill(self) -> None:
-        """SIGKILL all of it at once."""
-        family = processes_under(self.process.pid)
+        """SIGKILL all of it at once, or what is left of it; when this returns, it is dead."""
+        family = processes_under(self.process.pid) if self.process.exit_code() is None else []
         for pid in family:
             send(pid, signal.SIGKILL)
         self.process.kill()
         wait_until(lambda: not any(map(is_alive, family)), what="the receiver to die")
 
+    def end(self) -> None:
+        """Kill it and close what the test looked with; a stop takes most of a second, and is what other tests are about."""
+        self.kill()
+        self._close()
+
     def stop(self) -> None:
+        """Let it stop as it does in production, and close what the test looked with."""
         self.process.stop(within_seconds=STOP_SECONDS)
+        self._close()
+
+    def _close(self) -> None:
         self.mailboxes.close()
         self.redis.close()
 

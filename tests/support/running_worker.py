@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cogento.local.process import Command, Process
+from cogento.local.process import Command
+from tests.support.forked_process import Launch, start_process
 from tests.support.servers import wait_until
 
 if TYPE_CHECKING:
@@ -29,7 +30,14 @@ class RunningWorker:
     """
 
     def __init__(
-        self, redis_url: str, database_url: str, log: Path, folder: Path = ROOT, /, **settings: str
+        self,
+        redis_url: str,
+        database_url: str,
+        log: Path,
+        folder: Path = ROOT,
+        launch: Launch = start_process,
+        /,
+        **settings: str,
     ) -> None:
         self.log = log
         environment = {
@@ -40,7 +48,7 @@ class RunningWorker:
             **settings,
         }
         argv = (sys.executable, *shlex.split(PROCFILE["worker"])[1:])
-        self.process = Process(Command(argv=argv, log=log, environment=environment, folder=folder))
+        self.process = launch(Command(argv=argv, log=log, environment=environment, folder=folder))
 
     @property
     def pid(self) -> int:

@@ -98,7 +98,7 @@ def start_receiver(pipeline: Pipeline, faults_home: Path) -> Iterator[StartRecei
 
     yield start
     for receiver in started:
-        receiver.stop()
+        receiver.end()
 
 
 SHORT_LEASE = "3"

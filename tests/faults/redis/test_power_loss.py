@@ -51,7 +51,7 @@ def start(valkey_server: Valkeys) -> Iterator[Start]:
 
     yield start
     for valkey, receiver in started:
-        receiver.stop()
+        receiver.end()
         valkey.stop()
     shutil.rmtree(home, ignore_errors=True)
 

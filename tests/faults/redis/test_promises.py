@@ -61,7 +61,7 @@ def start(own_valkey: Valkeys, tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for receiver in started:
-        receiver.stop()
+        receiver.end()
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def promise(
     receiver = RunningReceiver(server.url, log, ACK_DURABILITY=request.param)
     receiver.await_answer()
     yield Promise(receiver, server)
-    receiver.stop()
+    receiver.end()
     server.stop()
     shutil.rmtree(home, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from cogento.console.web.security import MAX_LOGIN_FORM_BYTES
 from cogento.console.web.server import THREADS
 from cogento.serving.connection import MAX_CONNECTIONS
 from tests.support import servers
+from tests.support.forked_process import start_from_nothing
 from tests.support.pushing import Push, pushing
 from tests.support.running_console import RunningConsole
 from tests.support.running_receiver import forget_peak, memory_of
@@ -57,7 +58,8 @@ def console(
     log = tmp_path_factory.mktemp("console") / "log"
     with psycopg.connect(postgres_server.description.url_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {migrated_template}")
-    running = RunningConsole(postgres_server.description.url_of(DATABASE), valkey_server.url, log)
+    url = postgres_server.description.url_of(DATABASE)
+    running = RunningConsole(url, valkey_server.url, log, ("--local",), start_from_nothing)
     running.await_answer()
     with pushing(running, Push(2 * THREADS, 20 * GET)):
         ask_for_every_page(running)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import servers
+from tests.support.forked_process import start_process
 from tests.support.proxy import Proxy
-from tests.support.running_receiver import RunningReceiver
+from tests.support.running_receiver import FASTPATH, RunningReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from cogento.local.valkey import Valkey
+    from tests.support.forked_process import Launch
 
     Valkeys = servers.RunningServer[Valkey]
     Start = Callable[..., RunningReceiver]
@@ -51,9 +53,9 @@ def start(own_home: Path, own_valkey: Valkeys) -> Iterator[Start]:
     numbers = itertools.count(1)
     started: list[RunningReceiver] = []
 
-    def start_one(redis_url: str, **environment: str) -> RunningReceiver:
+    def start_one(redis_url: str, launch: Launch = start_process, /, **environment: str) -> RunningReceiver:
         log = own_home / f"receiver-{next(numbers)}.log"
-        receiver = RunningReceiver(redis_url, log, seen_at=own_valkey.url, **environment)
+        receiver = RunningReceiver(redis_url, log, FASTPATH, launch, seen_at=own_valkey.url, **environment)
         started.append(receiver)
         receiver.await_answer()
         return receiver

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.support.builders import SECRET, customer, event_body
+from tests.support.forked_process import start_from_nothing
 from tests.support.running_receiver import FASTPATH, FLASK_UNDER_GUNICORN, RunningReceiver
 from tests.support.servers import wait_until
 from tests.support.wire import Request
@@ -42,7 +43,7 @@ def receiver(
     running = RunningReceiver(valkey_server.url, log, request.param, **ENVIRONMENT)
     running.await_answer()
     yield running
-    running.stop()
+    running.end()
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +121,9 @@ def test_account_without_a_secret_ends_the_receiver_with_one_sentence(
     valkey_server: RunningServer[Valkey], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     log = tmp_path_factory.mktemp("refused") / "log"
-    refused = RunningReceiver(valkey_server.url, log, STRIPE_ACCOUNTS="default,eu")
+    refused = RunningReceiver(
+        valkey_server.url, log, FASTPATH, start_from_nothing, STRIPE_ACCOUNTS="default,eu"
+    )
     wait_until(lambda: refused.process.exit_code() is not None, what="the receiver to end")
     assert refused.process.exit_code() == 78
     assert "cogento: STRIPE_WEBHOOK_SECRET__EU is not set; docs/settings.md" in log.read_text()

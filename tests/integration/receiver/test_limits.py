@@ -12,6 +12,7 @@ import pytest
 
 from cogento.serving.connection import MAX_BODIES_BYTES, MAX_CONNECTIONS, MAX_UNPARSED_BYTES
 from receiver.reading import MAX_BODY_BYTES
+from tests.support.forked_process import start_from_nothing
 from tests.support.pushing import CHUNKED_POST, SIGNED_HEAD, UNSIGNED_POST, Push, pushing
 from tests.support.running_receiver import forget_peak, memory_of
 from tests.support.servers import wait_until
@@ -58,7 +59,7 @@ BODIES = {
 @pytest.fixture(scope="module")
 def receiver(own_valkey: Valkeys, start: Start) -> RunningReceiver:
     """A receiver whose threads have all been used before any client pushes."""
-    running = start(own_valkey.url)
+    running = start(own_valkey.url, start_from_nothing)
     storm(running, [Request(method="GET", target="/readyz") for _ in range(400)], clients=40)
     answer_events(running)
     return running

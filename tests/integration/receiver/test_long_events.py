@@ -9,6 +9,7 @@ import pytest
 
 from cogento.queue.codec import MAX_DECODED_BYTES
 from receiver.reading import MAX_BODY_BYTES
+from tests.support.forked_process import start_from_nothing
 from tests.support.largest import Writing, largest_event
 from tests.support.servers import wait_until
 from tests.support.wire import Request, event_request
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def receiver(own_valkey: Valkeys, start: Start) -> RunningReceiver:
-    return start(own_valkey.url)
+    return start(own_valkey.url, start_from_nothing)
 
 
 @pytest.mark.parametrize("writing", Writing)

@@ -14,6 +14,7 @@ from cogento.local.ports import free_port
 from cogento.queue.keys import wakeups_key
 from cogento.settings import ReceiverSettings, load
 from tests.support.builders import SECRET
+from tests.support.forked_process import start_from_nothing
 from tests.support.running_receiver import GUNICORN, ROOT, is_rewriting
 from tests.support.servers import wait_until
 from tests.support.wire import UNSIGNED, Request, event_request
@@ -133,7 +134,7 @@ def test_it_refuses_a_server_that_cannot_give_the_ack_level(
 
 def test_it_starts_without_redis_and_accepts_once_it_is_there(own_valkey: Valkeys, start: Start) -> None:
     own_valkey.stop()
-    receiver = start(own_valkey.url)
+    receiver = start(own_valkey.url, start_from_nothing)
     assert receiver.get("/healthz").status == 200
     assert receiver.get("/readyz").status == 503
     assert receiver.ask(event_request("evt_start")).error == (503, "mailbox_unavailable")
@@ -146,7 +147,7 @@ def test_a_redis_that_comes_back_as_one_that_throws_events_away_is_given_none(
     own_valkey: Valkeys, changeable: redis.Redis, start: Start
 ) -> None:
     own_valkey.stop()
-    receiver = start(own_valkey.url)
+    receiver = start(own_valkey.url, start_from_nothing)
     own_valkey.start()
     changeable.config_set("maxmemory-policy", "allkeys-lru")
     assert receiver.ask(event_request("evt_evict")).error == (503, "mailbox_unavailable")
