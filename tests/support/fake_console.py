@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fakeredis import FakeServer
+from jinja2 import BytecodeCache
 
 from cogento.console.bulk_operations import BulkOperations, OperationDetails
 from cogento.console.customers import CustomerService
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from flask import Flask
+    from jinja2.bccache import Bucket
 
     from cogento.console.explain import AmbiguousQuery, Explanation, PartialExplanation
     from cogento.console.web.access import LocalAccess, ProxyAccess
@@ -198,7 +200,7 @@ def fake_console(
         "sweeps": FakeSweeps(),
         **given,
     }
-    return create_app(
+    app = create_app(
         ConsoleServices(**services),
         hosts=hosts,
         login=login,
@@ -206,6 +208,26 @@ def fake_console(
         proxies=proxies,
         account=account,
     )
+    if account is None:  # addresses of an account may stand in what is compiled
+        app.jinja_env.bytecode_cache = COMPILED
+    return app
+
+
+class CompiledTemplates(BytecodeCache):
+    """What Jinja made of each template for an earlier application: to make it anew takes longer than most tests."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = CompiledTemplates()
 
 
 def operation(number: int = 7, **fields: Any) -> Operation:
