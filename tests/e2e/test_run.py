@@ -210,7 +210,7 @@ def succession() -> Iterator[Succession]:
     with psycopg.connect(facts["database_url"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     killed.kill_alone()
-    following = LocalRun(home / "data", "--rate", "50").until_ready()
+    following = LocalRun(home / "data", "--rate", "20").until_ready()
     yield Succession(family, facts, following)
     following.end()
     shutil.rmtree(home)

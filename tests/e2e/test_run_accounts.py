@@ -42,7 +42,7 @@ def received_by(run: LocalRun) -> int:
 def run() -> Iterator[LocalRun]:
     """A run whose accounts have some rows each."""
     home = servers.make_home()
-    started = LocalRun(home / "data", "--accounts", "3", "--rate", "60", "--customers", "40")
+    started = LocalRun(home / "data", "--accounts", "3", "--rate", "30", "--customers", "40")
     started.until_ready()
     servers.wait_until(
         lambda: min(len(customers(started, name)) for name in SCHEMAS) > 5, what="rows", seconds=60

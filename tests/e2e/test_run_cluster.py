@@ -47,7 +47,7 @@ def errors_of(run: LocalRun) -> list[str]:
 
 
 def test_rows_go_on_arriving_when_a_master_of_the_mail_and_that_of_the_wakeups_are_killed(data: Path) -> None:
-    run = LocalRun(data, "--cluster", "--rate", "40").until_ready()
+    run = LocalRun(data, "--cluster", "--rate", "20").until_ready()
     try:
         assert run.facts["ack_durability"] == "redis_replicated"
         await_more(run, what="the first rows")
