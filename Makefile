@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Test files that run at once, each worker with servers of its own; 0 runs them one after another. Tests with servers
-# wait half of their time, so that a processor has two of them; quick tests never wait.
+# wait more than half of their time, so that two processors have five of them; quick tests never wait.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : 8)))
+TEST_WORKERS ?= $(shell echo $$(($(CORES) < 4 ? 5 * $(CORES) / 2 : 8)))
 PYTEST := $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder -n
 
 .DEFAULT_GOAL := help
