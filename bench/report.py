@@ -59,50 +59,50 @@ def _spread(rounds: Sequence[float]) -> str:
 
 
 WHAT_LIMITS = """\
-What is accepted while a worker applies it is limited by the processor time of all who share two cores. Of 343 to 391 µs an event the receiver
-takes 113 to 133, the worker 82 to 94, the load generator 57 to 64, Valkey 49 to 55 and Postgres 40 to 46; what is left of the cores' time
-is waiting for the disk. What was tried and did not help: a lower priority for the worker, two processes of the receiver (a fifth less), three or
+The rate of events accepted while a worker applies them is limited by the processor time of all processes on two cores. Of 343 to 391 µs an event the receiver
+takes 113 to 133, the worker 82 to 94, the load generator 57 to 64, Valkey 49 to 55 and Postgres 40 to 46; the rest of the cores' time
+is waiting for the disk. These were tried and did not help: a lower priority for the worker, two processes of the receiver (a fifth less), three or
 four puts at a time, a shorter switch interval of the interpreter, batches of 1,000 (3 % less in all), other levels of compression, larger
-caches of malloc's. What did help is in decisions 24 to 28. Where neighbours keep a shared machine busy the ratio wanders:
-medians of other runs on the same day were 3.3, 3.7 and 3.9. [Decision 62](decisions/0062-what-an-accepted-event-need-not-cost.md) has since taken
-a sixteenth off the receiver's part (in one process, without sockets, in turn with the commit before it), and says where the rest goes.
+caches of malloc. Decisions 24 to 28 have what did help. If other programs keep a shared machine busy the ratio varies:
+medians of other runs on the same day were 3.3, 3.7 and 3.9. [Decision 62](decisions/0062-what-an-accepted-event-need-not-cost.md) has since reduced
+the receiver's part by a sixteenth (in one process, without sockets, in turn with the commit before it), and says where the rest goes.
 
-A worker has 82 MB after 1,000,000 events, where it had 94 with Celery's command line around it ([decision 63](decisions/0063-no-process-loads-a-command-line.md)), and before that 125 after 40,000. An object of a backfill with the budget lifted took 246 µs of the backfill's processor time and 81 of
-Postgres's, where it had taken 395 and 101 (one pair of runs each way, 10,000 customers, on cores that others kept busy: [decision 61](decisions/0061-what-a-backfill-and-a-worker-need-not-do.md)).
+A worker takes 82 MB after 1,000,000 events; it took 94 with Celery's command line around it ([decision 63](decisions/0063-no-process-loads-a-command-line.md)), and before that 125 after 40,000. An object of a backfill with the budget lifted took 246 µs of the backfill's processor time and 81 of
+Postgres's, instead of 395 and 101 before (one pair of runs each way, 10,000 customers, on cores that other programs kept busy: [decision 61](decisions/0061-what-a-backfill-and-a-worker-need-not-do.md)).
 
-What only reports show of a subscription (decision 51) costs 12 µs of 272 an event, 4 %: 70 µs before and 78 with it are spent on writing, the rest on reading (medians of seven,
-`bench.costs` in turn with the commit before, on cores with nothing else to do). Keeping whole objects (`KEEP_OBJECTS`, off by default) costs 113 µs more, 52 in the worker and 58 in Postgres: an
+The columns for reports (decision 51) cost 12 µs of 272 an event, 4 %: writing takes 78 µs instead of 70, the rest is reading (medians of seven,
+`bench.costs` in turn with the commit before, on otherwise idle cores). Keeping whole objects (`KEEP_OBJECTS`, off by default) costs 113 µs more, 52 in the worker and 58 in Postgres: an
 event takes 394 instead of 281 (medians of five, `bench.costs --keep-objects` in turn with `bench.costs`).
 
-The first tenth of a stream only makes customers and subscriptions where there are many, and the worker grows until it has met every kind of
-event: the growth of memory is that of a stream over 10,000 customers, which shows all kinds within the first tenth."""
+With many customers, the first tenth of a stream only creates customers and subscriptions, and the worker grows until it has seen every kind of
+event. So the growth of memory is measured with a stream over 10,000 customers, which has all kinds within the first tenth."""
 
 MISSED = """\
 ## Where an aim is missed
 
-**Over `@stripe/sync-engine` with 100,000 subscriptions there.** The engine looks through all items for each event of a subscription and is bound by that, 104 events a second here. This project's own rate falls to 0.65 of that over
-empty tables, where `bench.growth` finds nothing of the kind over 1,000,000 users and 5,000,000 rows of ledger: a round is 4,000 events, two seconds, of which beginning and end are a part. Forty times the engine's rate would be 4,160 events a second, more than the 3,469 over empty tables.
+**Over `@stripe/sync-engine` with 100,000 subscriptions there.** The engine reads all items for each event of a subscription, which limits it to 104 events a second here. This project's own rate falls to 0.65 of that with
+empty tables, although `bench.growth` finds no such fall with 1,000,000 users and 5,000,000 rows of ledger: a round is 4,000 events, only two seconds, which include start and end. Forty times the engine's rate would be 4,160 events a second, more than the 3,469 with empty tables.
 
-**2xx to visible row.** Of 9.4 ms (medians of 100 events) 3.9 pass until Celery runs the task, as they do with a task that does nothing. Then 0.2 until the claim, 1.5 for it, sync included, 0.5 for decoding, 0.4 for `BEGIN`, 2.4 for six statements
-one after the other, 0.4 for the commit; it is seen 0.3 later. asyncpg sends one statement at a time, and each needs what the one before has locked or found. A claim is written down before it is worked on, or a crash of Redis would hand the same customer to two workers. A wake-up past Celery
-could take no more than those 3.9 ms off; it would be a second way beside the one that Celery is here for, and one that knows each master of a cluster, so it was not built. On the machine before this one it was 2.19.
+**2xx to visible row.** Of 9.4 ms (medians of 100 events) 3.9 pass until Celery runs the task, the same as for a task that does nothing. Then 0.2 until the claim, 1.5 for the claim with its sync, 0.5 for decoding, 0.4 for `BEGIN`, 2.4 for six statements
+one after the other, 0.4 for the commit; the row is seen 0.3 later. asyncpg sends one statement at a time, and each needs the locks or results of the one before. A claim is on disk before its events are processed, otherwise a crash of Redis could give the same customer to two workers. A wake-up without Celery
+could save at most those 3.9 ms; it would be a second way to do what Celery does here, and would have to know each master of a cluster, so it was not built. On the previous machine the ratio was 2.19.
 
-**99th percentile over a bare application's.** The bare one answers from memory; an answer here waits for a put and its sync, and for a put that is under way. Its median is 2.8 ms at that load, and a neighbour's burst on the same cores is more than either: rounds of one run lie between 0.2 and 5.5.
+**99th percentile over a bare application's.** The bare application answers from memory; an answer here waits for a put and its sync, and for the put before it. Its median is 2.8 ms at that load, and a burst of another program on the same cores takes longer than either: rounds of one run are between 0.2 and 5.5.
 
-**Drain over a bare program.** The worker takes 93 µs of processor time an event. What it has besides: claims and settlements in Redis, the event's checks and its order, the ledger's outcome. Rounds of one run lie between 0.70 and 0.98.
+**Drain over a bare program.** The worker takes 93 µs of processor time an event. Its additional work: claims and acknowledgements in Redis, checking and ordering the event, the outcome in the ledger. Rounds of one run are between 0.70 and 0.98.
 
-**Out of 1,000,000 waiting events.** Rounds lie on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a line, however long it is; what grows with it is Redis's memory.
+**Out of 1,000,000 waiting events.** Rounds are on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a queue, however long it is; only Redis's memory grows with it.
 
-**A receiver's process.** 64.0 and 65.9 MB in two runs of a million events, 61.4 at rest after the start in both. 57.0 in a third, which read its settings without pydantic; that this stays is in [decision 63](decisions/0063-no-process-loads-a-command-line.md).
+**A receiver's process.** 64.0 and 65.9 MB in two runs of a million events, 61.4 at rest after the start in both. 57.0 in a third, whose receiver read its settings without pydantic; why pydantic stays is in [decision 63](decisions/0063-no-process-loads-a-command-line.md).
 """
 
 CONSOLE = """\
 ## The console's pages
 
 Made by `python -m bench.console`, over {events:,} ledger rows of 35 days, {letters:,} dead letters, half of them of one cause, and {waiting:,}
-waiting customers in every state; one operation dealt with all letters, and a hundredth of them changed since the last vacuum. Median and
-longest of {repeats} answers, on two cores under a load of {load:g}, with a low priority: processor time is what page, PostgreSQL and Valkey spent together, and
-so what an answer takes where nobody else computes. A page may take 100 ms of it, and keep Valkey for 5 ms. [Plans](benchmarks/console-plans.md) of every
+waiting customers in every state; one operation handled all letters, and a hundredth of them changed since the last vacuum. Median and
+longest of {repeats} answers, on two cores under a load of {load:g}, with a low priority. Processor time is that of the page, PostgreSQL and Valkey together, and
+so the time of an answer on an idle machine. A page may take 100 ms of it, and block Valkey for 5 ms. [Plans](benchmarks/console-plans.md) of every
 statement.
 """
 
@@ -263,8 +263,8 @@ def page(results: Results) -> str:
         (
             "# Benchmarks",
             "",
-            "Made by `python -m bench --full --save`; every line is a command that anyone can run again. Ratios come first: they are of one",
-            "run on one machine, medians of several rounds. Absolute figures change from machine to machine.",
+            "Made by `python -m bench --full --save`; every line names a command that you can run again. Ratios come first: each is from one",
+            "run on one machine, a median of several rounds. Absolute figures change from machine to machine.",
             "",
             f"Measured on {where['cpu']}, {where['system']}, Python {where['python']}, the embedded PostgreSQL and Valkey, ack level",
             "`redis_fsync`, ledger on. Load generator, receiver, worker and both servers share the cores.",

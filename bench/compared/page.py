@@ -87,7 +87,7 @@ def measured(results: Results) -> str:
     where, full = results["speed"]["machine"], results["growth"]["settings"]
     speeds, load = results["speed"]["settings"], max(results[part]["load"] for part in ("speed", "growth"))
     return (
-        f"Measured on {' and '.join(days)}: {where['cpu']}, {where['system']}, Python {where['python']}, under a load of {load:g} of others'.\n"
+        f"Measured on {' and '.join(days)}: {where['cpu']}, {where['system']}, Python {where['python']}, with other programs' load of {load:g}.\n"
         f"Rates are medians of {speeds['rounds']} rounds of {speeds['events']:,} events, those with full tables of {full['rounds']} rounds of "
         f"{full['events']:,}."
     )
