@@ -21,6 +21,7 @@ from cogento.console.dead_letters import DeadLetterService
 from cogento.console.errors import KEY_MISSING, Failure, friendly_errors
 from cogento.console.local_run import SERVERS, adopt_local_run
 from cogento.queue.claims import Limits
+from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
@@ -42,6 +43,8 @@ S = TypeVar("S", bound=BaseSettings)
 
 CONNECTIONS = 2
 REDIS_CONNECTIONS = 4  # several pages at once, and the poller beside them
+COMMAND_SECONDS = 5
+"""How long a command waits for Redis; a server that is busy for a second is no reason to end a backfill of hours."""
 NOTHING_HERE = "or start `make run` in this folder; --data DIR names the folder of another run"
 ASKING_CONNECTIONS = 6  # one for the leader lease, the others to write with
 
@@ -87,7 +90,7 @@ def open_mailboxes() -> Iterator[Mailboxes]:
     """Open the mailboxes as this process's settings name them."""
     settings = _load_for_command(MailboxSettings)
     with friendly_errors():
-        mailboxes = connect(settings)
+        mailboxes = connect(settings, timeout_seconds=COMMAND_SECONDS)
         try:
             yield mailboxes
         finally:
@@ -126,7 +129,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     settings = _load_for_command(ReconcileSettings)
     key_variable = settings.variable("stripe_api_key")
     with _logs_aside(), friendly_errors(key_variable=key_variable):
-        mailboxes = connect(settings)
+        mailboxes = connect(settings, timeout_seconds=COMMAND_SECONDS)
         try:
             runtime.run(mailboxes.greet())
             reconciliation = runtime.run(
@@ -163,7 +166,7 @@ async def _ask_for_access(each: Sequence[ConsoleSettings]) -> None:
     await greet_if_there(settings.database_url.get_secret_value(), application_name="cogento console")
 
 
-def connect(settings: MailboxSettings) -> Mailboxes:
+def connect(settings: MailboxSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Mailboxes:
     """Connect to the mailboxes; nothing is sent before the first use."""
     return Mailboxes.connect(
         settings.redis_url.get_secret_value(),
@@ -173,6 +176,7 @@ def connect(settings: MailboxSettings) -> Mailboxes:
         limits=Limits(
             customer_events=settings.mailbox_customer_limit, total_events=settings.mailbox_total_limit
         ),
+        timeout_seconds=timeout_seconds,
         max_connections=REDIS_CONNECTIONS,
         account=settings.account,
     )

@@ -14,6 +14,7 @@ from cogento.settings import WorkerSettings
 from cogento.store.migrate import migrate
 from tests.support import builders
 from tests.support.looped import LoopedMailboxes
+from tests.support.servers import PATIENT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,9 @@ class Accounts:
     ) -> None:
         self.redis_url, self.database_url, self.names = redis_url, database_url, names
         self.api_keys: dict[str, str] = {}
-        self._first = LoopedMailboxes.connect(redis_url, ack=ack, shards=shards)
+        self._first = LoopedMailboxes.connect(
+            redis_url, ack=ack, shards=shards, timeout_seconds=PATIENT_SECONDS
+        )
         self.mailboxes = {name: self._first.of_account(name) for name in names}
 
     def settings(self, *, names: Sequence[str] | None = None, **given: object) -> list[WorkerSettings]:

@@ -8,8 +8,8 @@ import fakeredis
 from fakeredis.aioredis import FakeAsyncRedisConnection, FakeWriter
 from redis.asyncio import ConnectionPool, Redis
 
-from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.redis_server import RedisServer
+from tests.support.servers import PATIENT_SECONDS
 
 if TYPE_CHECKING:
     import redis
@@ -60,6 +60,6 @@ def client_on(client: redis.Redis) -> RedisServer:
     if isinstance(client, fakeredis.FakeRedis):
         kept = {name: options[name] for name in ("host", "port", "db", "server", "version", "server_type")}
         pool = ConnectionPool(connection_class=_Connection, protocol=2, lua_modules=None, **kept)
-        return RedisServer(Redis(connection_pool=pool), timeout_seconds=TIMEOUT_SECONDS)
+        return RedisServer(Redis(connection_pool=pool), timeout_seconds=PATIENT_SECONDS)
     url = f"redis://{options['host']}:{options['port']}/{options.get('db') or 0}"
-    return RedisServer.connect(url, timeout_seconds=TIMEOUT_SECONDS)
+    return RedisServer.connect(url, timeout_seconds=PATIENT_SECONDS)

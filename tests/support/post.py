@@ -16,7 +16,7 @@ from cogento.store.store import Store
 from tests.support import builders
 from tests.support.databases import look
 from tests.support.looped import LoopedMailboxes
-from tests.support.servers import patiently
+from tests.support.servers import PATIENT_SECONDS, patiently
 from worker.batch import BatchProcessor
 from worker.heartbeat import WorkerHeartbeat
 from worker.loop import BatchLinger, BatchSize, WorkerLoop, warn_ambiguous
@@ -42,7 +42,9 @@ class Post:
     @classmethod
     def open(cls, redis_url: str, database_url: str, worker_url: str | None = None) -> Self:
         """Connect to both servers, as a worker does by `worker_url`."""
-        mailboxes = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
+        mailboxes = LoopedMailboxes.connect(
+            redis_url, ack=AckDurability.REDIS, timeout_seconds=PATIENT_SECONDS
+        )
         opening = Store.open(worker_url or database_url, pool_size=3, application_name="cogento worker")
         return cls(mailboxes, runtime.run(opening), database_url)
 

@@ -15,6 +15,7 @@ from cogento.queue.durability import AckDurability
 from cogento.store.store import Store
 from tests.support import builders
 from tests.support.looped import LoopedMailboxes
+from tests.support.servers import PATIENT_SECONDS
 from tests.support.stores import Happened, apply_through, lend_store
 
 Run = Callable[..., Result]
@@ -60,7 +61,7 @@ def worker_store(worker_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def mailboxes(redis_url: str) -> Iterator[LoopedMailboxes]:
-    connected = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS)
+    connected = LoopedMailboxes.connect(redis_url, ack=AckDurability.REDIS, timeout_seconds=PATIENT_SECONDS)
     yield connected
     connected.close()
 
