@@ -6,6 +6,7 @@ import re
 from contextlib import closing
 
 import pytest
+import redis
 
 from cogento import runtime
 from cogento.console.formatting import second
@@ -270,6 +271,13 @@ def test_explain_says_who_has_the_mail_and_how_its_first_event_failed(
     assert "worker host:7 is processing them (lease ends in 59 s)." in told
     assert "Earlier, evt_a failed 2 times (transient 57014)." in told
     assert re.search(r"evt_a +cus_ada +customer.updated +\d+ \w+ +2 +transient 57014", told)
+
+
+def test_a_command_waits_for_a_redis_that_is_busy_for_a_second(run: Run, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.client_pause(1500)  # ms
+    told = run("pause", "cus_ada")
+    assert told.exit_code == 0, told.output
 
 
 def test_explain_names_the_events_that_tie_and_says_why_one_was_chosen(run: Run, applied: Happened) -> None:
