@@ -37,8 +37,8 @@ def version_of(release: str, *, environment: Mapping[str, str], package: Path) -
 def find_commit(environment: Mapping[str, str], package: Path) -> str | None:
     """Find the commit of a program whose package lies there; never raises."""
     named = (environment.get(variable, "").strip().lower() for variable in VARIABLES)
-    told = next(filter(_COMMIT.fullmatch, named), None)
-    return told or _read(package / COMMIT_FILE) or _commit_of_checkout(package.parent / ".git")
+    commit = next(filter(_COMMIT.fullmatch, named), None)
+    return commit or _read(package / COMMIT_FILE) or _commit_of_checkout(package.parent / ".git")
 
 
 def _commit_of_checkout(git: Path) -> str | None:

@@ -23,6 +23,14 @@ from enum import StrEnum
 _DAY_SECONDS = 24 * 3600
 
 
+@dataclass(frozen=True, slots=True)
+class SendSlot:
+    """When the next request to Stripe may be sent; with `blocked_seconds` none may be sent for that time."""
+
+    wait_seconds: float
+    blocked_seconds: float = 0.0
+
+
 class FailureClass(StrEnum):
     """What kind of thing went wrong, and so whose fault it is."""
 

@@ -40,7 +40,7 @@ def require_entry(each: Sequence[ReceiverSettings]) -> None:
 async def _check(each: Sequence[ReceiverSettings]) -> ServerFacts:
     accounts = open_mailboxes(each)
     try:
-        facts = [await mailboxes.greet() for mailboxes in accounts]
+        facts = [await mailboxes.check_at_start() for mailboxes in accounts]
         return facts[0]
     finally:
         await accounts[0].close()

@@ -21,7 +21,7 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.queue.redis_server import MAX_CONNECTIONS
 from cogento.reconcile.reconciliation import CONNECTIONS, Reconciliation
 from cogento.retries import INTERVALS
-from cogento.store.connecting import greet_if_there
+from cogento.store.connecting import check_connection_if_there
 from cogento.store.store import Store
 from worker.account import AccountWork
 from worker.account_loops import AccountLoops, RecentEvents
@@ -97,7 +97,7 @@ class WorkerProcess:
         PostgresRefusedError when Postgres does not let us in.
         """
         self._is_checked = await self._check_mailboxes()
-        await greet_if_there(self._settings.database_url.get_secret_value(), application_name=NAME)
+        await check_connection_if_there(self._settings.database_url.get_secret_value(), application_name=NAME)
 
     async def start(self) -> None:
         """Begin to look for events."""
@@ -158,7 +158,7 @@ class WorkerProcess:
     async def _check_mailboxes(self) -> bool:
         """Tell whether Redis answers; raises MailboxRefused when it promises too little."""
         try:
-            facts = [await account.mailboxes.greet() for account in self._accounts]
+            facts = [await account.mailboxes.check_at_start() for account in self._accounts]
         except MailboxUnavailable as error:
             log.warning("mailboxes_unavailable", reason=str(error))
             return False

@@ -60,7 +60,7 @@ def backfill(*, restart: bool, why: str, who: str, as_json: bool) -> None:
     Needs STRIPE_API_KEY. Ctrl-C is safe: the next backfill continues from there.
     """
     with open_reconciliation(name="cogento backfill") as reconciliation, _backfill_bar() as report:
-        done = runtime.run(reconciliation.backfill(anew=restart, report=report))
+        done = runtime.run(reconciliation.backfill(restart=restart, report=report))
         if done is not None:
             objects = {kind.plural: done.objects(kind) for kind in KINDS}
             runtime.run(reconciliation.record(Action.BACKFILL, who=who, why=why, details=objects))

@@ -165,5 +165,5 @@ def _worst(now: Status) -> Failure | None:
 
 def _has_told(report: StatusReport, message: str) -> bool:
     """Tell whether the printed report says this already."""
-    told = (*(line.text for line in report.verdict.lines), report.redis_problem or "")
-    return any(message in one for one in told)
+    printed = (*(line.text for line in report.verdict.lines), report.redis_problem or "")
+    return any(message in one for one in printed)

@@ -101,7 +101,11 @@ def pause(customer: str | None, *, everything: bool, why: str, who: str, as_json
     whose = None if _names_all(customer, everything=everything) else read_customer_id(customer)
     with _open_actions("cogento pause") as (mailboxes, actions):
         done = actions.pause(whose, who=who, why=why)
-        held = runtime.run(mailboxes.halted()) if whose is None else runtime.run(mailboxes.view(whose)).pause
+        held = (
+            runtime.run(mailboxes.pause_of_everything())
+            if whose is None
+            else runtime.run(mailboxes.view(whose)).pause
+        )
         now_ms = runtime.run(mailboxes.now_ms())
         is_known = whose is None or actions.is_known(whose)
     if as_json:
@@ -135,7 +139,7 @@ def resume(customer: str | None, *, everything: bool, why: str, who: str, as_jso
         if whose is not None and not is_customer_id(whose) and not runtime.run(mailboxes.view(whose)).pause:
             read_customer_id(whose)
         done = actions.resume(whose, who=who, why=why)
-        everybody = runtime.run(mailboxes.halted())
+        everybody = runtime.run(mailboxes.pause_of_everything())
         by_name = runtime.run(mailboxes.waiting(WaitingState.PAUSED, limit=1)).customers[WaitingState.PAUSED]
     if as_json:
         print_json(

@@ -117,7 +117,12 @@ def judge(seen: Seen) -> Verdict:
     if needed:
         things = "1 thing needs" if len(needed) == 1 else f"{len(needed)} things need"
         queue = seen.queue
-        goes_on = queue and seen.tables and queue.workforce.alive and not (queue.waits_for or queue.halted)
+        goes_on = (
+            queue
+            and seen.tables
+            and queue.workforce.alive
+            and not (queue.waits_for or queue.everything_paused)
+        )
         detail = "Other events are processed normally." if goes_on else ""
         return Verdict(needed[0].tone, f"{things} attention", detail, lines)
     if seen.queue and not seen.queue.received_total:

@@ -31,7 +31,7 @@ from cogento.settings import (
     load,
     problems_of,
 )
-from cogento.store.connecting import greet
+from cogento.store.connecting import check_connection
 from cogento.store.store import Store
 from cogento.store.table_schemas import FOR_PEOPLE
 
@@ -128,7 +128,7 @@ def check_postgres(database_url: str) -> Iterator[Finding]:
     """Connect as a worker does, write, and check migrations, rights and connections."""
     try:
         with friendly_errors():
-            runtime.run(greet(database_url, application_name=NAME), timeout_seconds=ANSWER_SECONDS)
+            runtime.run(check_connection(database_url, application_name=NAME), timeout_seconds=ANSWER_SECONDS)
             opening = Store.open(database_url, pool_size=CONNECTIONS, application_name=NAME)
             store = runtime.run(opening)
             try:

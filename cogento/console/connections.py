@@ -33,7 +33,7 @@ from cogento.settings import (
     ReconcileSettings,
     load,
 )
-from cogento.store.connecting import greet_if_there
+from cogento.store.connecting import check_connection_if_there
 from cogento.store.store import Store
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     with _logs_aside(), friendly_errors(key_variable=key_variable):
         mailboxes = connect(settings, timeout_seconds=COMMAND_SECONDS)
         try:
-            runtime.run(mailboxes.greet())
+            runtime.run(mailboxes.check_at_start())
             reconciliation = runtime.run(
                 Reconciliation.open(settings, mailboxes, name=name, connections=ASKING_CONNECTIONS)
             )
@@ -163,7 +163,9 @@ async def _ask_for_access(each: Sequence[ConsoleSettings]) -> None:
         pass
     finally:
         await mailboxes.close()
-    await greet_if_there(settings.database_url.get_secret_value(), application_name="cogento console")
+    await check_connection_if_there(
+        settings.database_url.get_secret_value(), application_name="cogento console"
+    )
 
 
 def connect(settings: MailboxSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Mailboxes:

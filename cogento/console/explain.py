@@ -238,7 +238,7 @@ def _explanation(
 
     context = QueueContext(
         now_ms=now_ms,
-        halted=runtime.run(mailboxes.halted()),
+        pause_of_everything=runtime.run(mailboxes.pause_of_everything()),
         circuits=runtime.run(mailboxes.open_circuits()),
         workers=Workforce(runtime.run(mailboxes.workers.seen()), now_ms).alive,
     )

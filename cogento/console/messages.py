@@ -89,8 +89,8 @@ def describe_shards(shards: ShardCount, workforce: Workforce) -> str:
     others = {count: workers for count, workers in workforce.wishes.items() if count != shards.current}
     if not others:
         return f"{shards.current}"
-    wished = ", ".join(f"{count} for {workers}" for count, workers in others.items())
-    workers = f"{wished} of {workforce.alive} workers"
+    wanted = ", ".join(f"{count} for {workers}" for count, workers in others.items())
+    workers = f"{wanted} of {workforce.alive} workers"
     return (
         f"{shards.current}; MAILBOX_SHARDS is {workers}, and the number changes once it is the same for all"
     )
@@ -276,7 +276,7 @@ class QueueContext:
     """What holds for every mailbox: the time, whether all are paused, what workers wait for, and how many workers are alive."""
 
     now_ms: int
-    halted: Pause | None
+    pause_of_everything: Pause | None
     circuits: Sequence[OpenCircuit]
     workers: int
 
@@ -285,8 +285,8 @@ def describe_mailbox(view: MailboxView, context: QueueContext) -> list[str]:
     """Say what a mailbox waits for; nothing when it is empty and free."""
     now_ms = context.now_ms
     said = []
-    if context.halted and view.has_events:
-        by = describe_pause(context.halted, now_ms)
+    if context.pause_of_everything and view.has_events:
+        by = describe_pause(context.pause_of_everything, now_ms)
         said.append(f"Everything was paused {by}: `cogento resume --all` resumes it.")
     if view.pause:
         said.append(

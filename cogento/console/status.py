@@ -196,7 +196,7 @@ def _of_queue(reading: _QueueReading) -> dict[str, Any]:
         "sleeping": queue.sleeping,
         "parked": queue.parked,
         "paused": queue.paused,
-        "everything_paused": queue.halted,
+        "everything_paused": queue.everything_paused,
         "oldest_event_age_seconds": queue.oldest_event_age_seconds,
         "oldest_paused_age_seconds": queue.oldest_paused_age_seconds,
         "repaired_total": queue.repaired_total,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cogento.queue.checks import ServerFacts
     from cogento.queue.mailboxes import Mailboxes
-    from cogento.queue.rate_limiter import Pace, RateLimiter
+    from cogento.queue.rate_limiter import CurrentRate, RateLimiter
     from cogento.settings import ConsoleSettings
     from cogento.store.history import PostgresFacts
     from cogento.store.store import Store
@@ -32,7 +32,7 @@ class RedisAnswer:
     """What Redis is, how long a write took, and the rate limit for requests to Stripe; or why nothing is known."""
 
     facts: ServerFacts | None = None
-    pace: Pace | None = None
+    rate: CurrentRate | None = None
     answer_seconds: float | None = None
     problem: str | None = None
 
@@ -83,7 +83,7 @@ class SystemService:
             with friendly_errors():
                 facts = runtime.run(self._mailboxes.ping_write())
                 took = time.perf_counter() - begun
-                return RedisAnswer(facts, runtime.run(self._limiter.pace()), took)
+                return RedisAnswer(facts, runtime.run(self._limiter.current_rate()), took)
         except Failure as failure:
             return RedisAnswer(problem=failure.message)
 

@@ -170,10 +170,10 @@ def _columns(kind: Kind, type_: str, obj: Json) -> Columns:
 
 def _status_change(kind: Kind, whole: Whole) -> StatusChange:
     previous = whole.data.previous_attributes
-    told = previous if isinstance(previous, dict) else {}
-    if told and kind.ended_by not in told:
+    changed = previous if isinstance(previous, dict) else {}
+    if changed and kind.ended_by not in changed:
         return StatusChange()
-    return StatusChange(_status(told.get(kind.ended_by)), _status(whole.data.object.get(kind.ended_by)))
+    return StatusChange(_status(changed.get(kind.ended_by)), _status(whole.data.object.get(kind.ended_by)))
 
 
 def _status(value: Any) -> str | None:

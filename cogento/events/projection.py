@@ -123,12 +123,12 @@ def _completed(undone: Json, known: Json) -> Json:
     "In Stripe API versions 2017-04-06 or earlier, an updated array attribute in this object includes only the updated
     array elements" (https://docs.stripe.com/api/events/object); later versions include whole arrays.
     """
-    told, now, count = undone.get("data"), known.get("data"), undone.get("total_count")
-    if not (isinstance(told, list) and isinstance(now, list)) or len(told) == count:
+    listed, now, count = undone.get("data"), known.get("data"), undone.get("total_count")
+    if not (isinstance(listed, list) and isinstance(now, list)) or len(listed) == count:
         return undone
-    changed = [one.get("id") for one in told if isinstance(one, dict)]
+    changed = [one.get("id") for one in listed if isinstance(one, dict)]
     unchanged = [one for one in now if isinstance(one, dict) and one.get("id") not in changed]
-    return {**undone, "data": [*told, *unchanged]} if len(told) + len(unchanged) == count else undone
+    return {**undone, "data": [*listed, *unchanged]} if len(listed) + len(unchanged) == count else undone
 
 
 def fingerprint(projection: Projection) -> bytes:

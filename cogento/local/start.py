@@ -107,7 +107,7 @@ def start_everything(
         demand = AckDurability(servers.ack_durability) if servers.ack_durability else None
         mailboxes = Mailboxes.connect(servers.redis_url, shards=servers.mailbox_shards or 1, ack=demand)
         try:
-            runtime.run(mailboxes.greet())
+            runtime.run(mailboxes.check_at_start())
         finally:
             runtime.run(mailboxes.close())
     if system.fill:

@@ -167,7 +167,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
         "cogento_queue_paused",
         Type.GAUGE,
         "1 while an operator has paused all customers.",
-        lambda queue: queue.halted,
+        lambda queue: queue.everything_paused,
     ),
     Metric(
         "cogento_queue_oldest_event_age_seconds",

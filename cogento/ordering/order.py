@@ -135,12 +135,12 @@ def without_outdated_answers(evidence: Evidence) -> Evidence:
 def is_outdated(answer: EventRecord, evidence: Evidence) -> bool:
     """Tell whether the events before an answer prove that its state was left, too recently for the object to be back in it."""
     before = (event for event in evidence.records if not event.fetched and event.created <= answer.created)
-    told = replace(evidence, records=tuple(before))
-    last = rules.newest_delivered(told.candidates)
+    earlier = replace(evidence, records=tuple(before))
+    last = rules.newest_delivered(earlier.candidates)
     if last is None or last.created + LAG_SECONDS < answer.created:
         return False
-    ends = possible_ends(told)
-    seen = {state for event in told.all_events for state in (event.leads_from, event.state)}
+    ends = possible_ends(earlier)
+    seen = {state for event in earlier.all_events for state in (event.leads_from, event.state)}
     return ends.are_sure and answer.state not in ends.states and answer.state in seen
 
 

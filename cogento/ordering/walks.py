@@ -190,9 +190,11 @@ class Walk:
         """Prepare to walk a cluster, oldest event first; a change that several events describe is walked once."""
         changes: list[list[EventRecord]] = []
         for event in cluster:
-            told = [one for one in changes if rules.is_same_change(event, one[0])] if event.request else []
-            if told:
-                told[0].append(event)
+            same_change = (
+                [one for one in changes if rules.is_same_change(event, one[0])] if event.request else []
+            )
+            if same_change:
+                same_change[0].append(event)
             else:
                 changes.append([event])
         must_follow = tuple(_must_follow(place, changes, precedes) for place in range(len(changes)))

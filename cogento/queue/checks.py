@@ -137,12 +137,12 @@ def has_true_waitaof(info: Mapping[str, Any]) -> bool:
 async def _configured(connection: RedisConnection) -> Mapping[str, str]:
     """Read the server's configuration, empty where CONFIG is forbidden, as hosted servers often do."""
     try:
-        told: Mapping[str, str] = await connection.ask("CONFIG GET", "*appendfsync*")
+        configuration: Mapping[str, str] = await connection.ask("CONFIG GET", "*appendfsync*")
     except MailboxUnavailable as error:
         if isinstance(error.__cause__, ResponseError):
             return {}
         raise
-    return told
+    return configuration
 
 
 def require_version(version: str, disk: Disk) -> None:

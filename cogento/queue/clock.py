@@ -52,8 +52,8 @@ class RedisClock:
         if len(servers) == 1:
             offset_ms = await _offset_ms(servers[0])
         else:
-            told = await asyncio.gather(*map(_offset_ms, servers), return_exceptions=True)
-            offset_ms = _median(told)
+            offsets_ms = await asyncio.gather(*map(_offset_ms, servers), return_exceptions=True)
+            offset_ms = _median(offsets_ms)
         return _Reading(offset_ms, time.monotonic(), connection_epoch)
 
 
@@ -65,9 +65,9 @@ async def _offset_ms(server: RedisServer) -> float:
     return (int(seconds) + int(micros) / 1e6 - there) * 1000
 
 
-def _median(told: Sequence[float | BaseException]) -> float:
+def _median(offsets_ms: Sequence[float | BaseException]) -> float:
     """Return the median of the answers, the lower one of an even number: a lease that lasts too long does less harm."""
-    offsets = sorted(one for one in told if isinstance(one, float))
+    offsets = sorted(one for one in offsets_ms if isinstance(one, float))
     if not offsets:
-        raise next(one for one in told if isinstance(one, BaseException))
+        raise next(one for one in offsets_ms if isinstance(one, BaseException))
     return offsets[(len(offsets) - 1) // 2]

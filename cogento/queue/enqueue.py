@@ -163,9 +163,9 @@ async def put_each(
         if not groups:
             continue
         commands = groups[0].commands
-        told = await commands.run([group.call for group in groups])
+        results = await commands.run([group.call for group in groups])
         orphaned = [
-            call for group, reply in zip(groups, told, strict=True) for call in putting.note(group, reply)
+            call for group, reply in zip(groups, results, strict=True) for call in putting.note(group, reply)
         ]
         if orphaned:
             # Stored events that came again with other bytes and may be in no mailbox are put into their customers'.

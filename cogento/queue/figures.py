@@ -45,7 +45,7 @@ class QueueFigures:
     sleeping: int
     parked: int
     paused: int
-    halted: bool
+    everything_paused: bool
     oldest_event_age_seconds: float | None
     oldest_paused_age_seconds: float | None
     waits_for: Mapping[str, str]
@@ -77,7 +77,7 @@ async def read_figures(mailboxes: Mailboxes) -> QueueFigures:
         sleeping=status.sleeping,
         parked=status.parked,
         paused=status.paused,
-        halted=status.halted,
+        everything_paused=status.everything_paused,
         oldest_event_age_seconds=status.oldest_event_age_seconds,
         oldest_paused_age_seconds=status.oldest_paused_age_seconds,
         waits_for=await waits_for_what(mailboxes),

@@ -56,9 +56,9 @@ class _PendingPut:
         if self.answer.done():
             return
         if isinstance(failure, MailboxUnavailable):
-            told: Exception = MailboxUnavailable(str(failure))
-            told.__cause__ = failure
-            self.answer.set_exception(told)
+            copy: Exception = MailboxUnavailable(str(failure))
+            copy.__cause__ = failure
+            self.answer.set_exception(copy)
         else:
             self.answer.set_exception(failure)
 

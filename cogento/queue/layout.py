@@ -161,14 +161,14 @@ class Layouts:
     """
 
     def __init__(
-        self, client: RedisClient, clock: RedisClock, *, wished: int, account: str = DEFAULT_ACCOUNT
+        self, client: RedisClient, clock: RedisClock, *, wanted_count: int, account: str = DEFAULT_ACCOUNT
     ) -> None:
         self.known: Layout | None = None
         self.first_tag = keys.first_tag(account)
         self._account = account
         self._client = client
         self._clock = clock
-        self._wished = wished
+        self._wanted_count = wanted_count
 
     async def get(self) -> Layout:
         """Return the layout that is known; where it is out of date, shards refuse it and return the newer one."""
@@ -239,7 +239,7 @@ class Layouts:
         if layouts:
             return max(layouts, key=lambda layout: layout.generation)
         called = _shards_called(filter(None, map(tag_pattern.fullmatch, tags)), self._account)
-        shards = called or ShardSet(self._wished, account=self._account)
+        shards = called or ShardSet(self._wanted_count, account=self._account)
         return Layout(1, shards, shards)
 
 

@@ -84,7 +84,7 @@ class Mailboxes:
         self._account, self._name = account, name
         self._ack, self._replicas = ack, replicas
         self._clock = clock or RedisClock(server)
-        self._layouts = Layouts(server, self._clock, wished=shards, account=account)
+        self._layouts = Layouts(server, self._clock, wanted_count=shards, account=account)
         scripts = scripts or DurableScripts(ack, replicas=replicas)
         self.enqueue = EnqueueCommands(server, self._layouts, scripts, limits=limits or Limits())
         self._checks = ServerChecks(server, scripts, self._layouts)
@@ -141,9 +141,9 @@ class Mailboxes:
         """Ask what each server guarantees; see ServerChecks.check."""
         return await self._checks.check()
 
-    async def greet(self) -> ServerFacts:
-        """Check all servers as a process starts; see ServerChecks.greet."""
-        return await self._checks.greet()
+    async def check_at_start(self) -> ServerFacts:
+        """Check all servers as a process starts; see ServerChecks.check_at_start."""
+        return await self._checks.check_at_start()
 
     async def ping_write(self) -> ServerFacts:
         """Write something, and return what the servers give; see ServerChecks.ping_write."""
@@ -170,7 +170,9 @@ class Mailboxes:
     def shard_move(self) -> ShardMove:
         """Return the shard move, which moves mailboxes when the number of shards is to change."""
         scripts = self.enqueue.scripts
-        return ShardMove(self._server, self._clock, self._layouts, scripts, self.workers, wished=self._shards)
+        return ShardMove(
+            self._server, self._clock, self._layouts, scripts, self.workers, wanted_count=self._shards
+        )
 
     async def open_circuits(self) -> tuple[OpenCircuit, ...]:
         """Return the dependencies that workers wait for, or are returning to."""
@@ -262,9 +264,11 @@ class Mailboxes:
                 scan = ("HSCAN", keys.pauses_key(tag), cursor or 0, "COUNT", PAUSES_AT_ONCE)
                 cursor, part = await self._server.ask(*scan)
                 held.update(part)
-        return Paused(await self.halted(), tuple(sorted(CustomerId(id_.decode()) for id_ in held)))
+        return Paused(
+            await self.pause_of_everything(), tuple(sorted(CustomerId(id_.decode()) for id_ in held))
+        )
 
-    async def halted(self) -> Pause | None:
+    async def pause_of_everything(self) -> Pause | None:
         """Return who paused everything, since when and why; None when nobody did."""
         tags = (await self._layouts.refresh()).tags
         values = [await self._server.ask("GET", keys.halted_key(tag)) for tag in tags]
@@ -357,25 +361,25 @@ class Mailboxes:
         await self._layouts.refresh()
         for _ in range(MAX_CHANGES):
             layout = await self._layouts.for_writing()
-            told = await self._hold_in(layout, script, customer_id, terms)
-            if told is not None:
-                return 1 in told
+            answers = await self._hold_in(layout, script, customer_id, terms)
+            if answers is not None:
+                return 1 in answers
         raise MailboxUnavailable("Redis: the shards change too often")
 
     async def _hold_in(
         self, layout: Layout, script: str, customer_id: CustomerId | None, terms: Sequence[Argument]
     ) -> list[int] | None:
-        told: list[int] = []
+        answers: list[int] = []
         for tag in layout.tags if customer_id is None else layout.homes(customer_id):
             takes_in = HOME if customer_id is None else layout.takes_in(tag, customer_id)
             head = (await self.now_ms(), customer_id or EVERYTHING, layout.text, takes_in)
             (reply,) = await self._server.run(Call(script, tag, (*head, *terms)))
             if self._layouts.learn_from(reply):
                 return None
-            told.append(reply)
+            answers.append(reply)
             if customer_id is not None and reply != replies.NOT_HELD_HERE:
                 break
-        return told
+        return answers
 
     async def _where_it_is(self, customer_id: CustomerId, script: str, *terms: Argument) -> int:
         """Run a script on the shards where a customer's mailbox may be, until one finds something (0: none did)."""

@@ -9,6 +9,7 @@ from cogento.queue import keys
 from cogento.queue.clock import RedisClock
 from cogento.queue.redis_client import RedisClient
 from cogento.queue.redis_commands import Call
+from cogento.retries import SendSlot
 
 RECOVERY_SECONDS = 60
 """As in pace.lua: how long after a refusal the rate is full again."""
@@ -18,14 +19,7 @@ REFUSAL_SHOWN_MS = 90_000
 """How long a refusal is shown after its pause: by then a worker has asked again, and knows whether it still holds."""
 
 
-class SendSlot(NamedTuple):
-    """When the next request may be sent; with `blocked_seconds` none may be sent for that time."""
-
-    wait_seconds: float
-    blocked_seconds: float
-
-
-class Pace(NamedTuple):
+class CurrentRate(NamedTuple):
     """How many requests a second there may be now, and for how long there may be none."""
 
     requests_per_second: float
@@ -33,7 +27,7 @@ class Pace(NamedTuple):
 
 
 class RateLimiter:
-    """At most so many requests a second, evenly spaced; everything raises MailboxUnavailable."""
+    """At most so many requests a second, evenly spaced: the port cogento.stripe.requests.RateLimit; everything raises MailboxUnavailable."""
 
     def __init__(
         self,
@@ -46,10 +40,10 @@ class RateLimiter:
         self._server = server
         self._clock = clock or RedisClock(server)
         self._requests_per_second = requests_per_second
-        self._tag = keys.first_tag(account)  # one pace for all shards: Stripe counts by account
+        self._tag = keys.first_tag(account)  # one limit for all shards: Stripe counts by account
 
     async def reserve(self) -> SendSlot:
-        """Take the next free slot; it is gone, whether it is used or not."""
+        """Reserve the next free slot; it is gone, whether it is used or not."""
         wait_ms, shut_ms = await self._run("take")
         return SendSlot(wait_ms / 1000, shut_ms / 1000)
 
@@ -61,14 +55,14 @@ class RateLimiter:
         """Hand out no slot for `seconds`, and tell every caller so."""
         await self._run("shut", seconds)
 
-    async def pace(self) -> Pace:
+    async def current_rate(self) -> CurrentRate:
         """Return the present rate, without taking a slot; pace.lua has the same formula."""
         kept = await self._server.ask("HMGET", keys.pace_key(self._tag), "rate", "since", "shut")
         rate, since, shut = (None if value is None else float(value) for value in kept)
         now_ms, most = await self._clock.now_ms(), self._requests_per_second
         recovered = most * (now_ms - (since or 0)) / 1000 / RECOVERY_SECONDS
         slowed = most if rate is None else min(most, rate + recovered)
-        return Pace(slowed, max((shut or 0) - now_ms, 0) / 1000)
+        return CurrentRate(slowed, max((shut or 0) - now_ms, 0) / 1000)
 
     async def close(self) -> None:
         """Close the connections."""

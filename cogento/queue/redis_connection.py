@@ -128,8 +128,8 @@ class RedisConnection:
                 replies[i] = reply
             replies[len(runs) :] = again[len(unknown) :]
         with translated(self._change):
-            told = [one for run, reply in zip(runs, replies, strict=False) for one in run.parted(reply)]
-        return [*told, *replies[len(runs) :]]
+            parted = [one for run, reply in zip(runs, replies, strict=False) for one in run.parted(reply)]
+        return [*parted, *replies[len(runs) :]]
 
     def _may_join(self) -> bool:
         """Tell whether a script may touch several shards: not on a server of a cluster, as far as is known."""

@@ -106,7 +106,7 @@ def read_status(replies: Iterable[Reply], oldest: Sequence[Reply], *, now_ms: in
         waiting=stats.get("waiting", 0),
         parked=stats.get("parked", 0),
         stored_bytes=stats.get("bytes", 0),
-        halted=any(shard["halted"] for shard in shards),
+        everything_paused=any(shard["halted"] for shard in shards),
         oldest_event_ms=min((received for _, received in read_oldest(oldest)), default=None),
         oldest_paused_ms=min((int(held) for held, *_ in oldest if held is not None), default=None),
         now_ms=now_ms,

@@ -35,13 +35,13 @@ class ServerChecks:
 
         Raises MailboxRefused, which says what to do, if one gives too little, and MailboxUnavailable if one does not answer.
         """
-        told = await _gather(self._check_server(server) for server in await self._client.servers())
-        failures = [one for one in told if isinstance(one, Exception)]
+        answers = await _gather(self._check_server(server) for server in await self._client.servers())
+        failures = [one for one in answers if isinstance(one, Exception)]
         if failures:
             raise next((one for one in failures if isinstance(one, MailboxRefused)), failures[0])
-        return weakest([one for one in told if isinstance(one, ServerFacts)])
+        return weakest([one for one in answers if isinstance(one, ServerFacts)])
 
-    async def greet(self) -> ServerFacts:
+    async def check_at_start(self) -> ServerFacts:
         """Check the servers as a process starts, and that its user may run our commands on our keys.
 
         Raises MailboxRefused where it fails until somebody changes something, and MailboxUnavailable where it may pass.
@@ -65,11 +65,11 @@ class ServerChecks:
         for a put. Of several servers it is enough that one takes events; puts to the others are refused one by one.
         """
         placed = await self._client.place((await self._layouts.get()).tags)
-        told = await _gather(self._probe(server, tags) for server, tags in placed.items())
-        facts = [one for one in told if isinstance(one, ServerFacts)]
+        answers = await _gather(self._probe(server, tags) for server, tags in placed.items())
+        facts = [one for one in answers if isinstance(one, ServerFacts)]
         if facts:
             return weakest(facts)
-        failure = next(one for one in told if isinstance(one, Exception))
+        failure = next(one for one in answers if isinstance(one, Exception))
         if isinstance(failure, MailboxRefused):
             raise MailboxUnavailable(str(failure)) from failure
         raise failure
@@ -91,8 +91,8 @@ class ServerChecks:
 
 async def _gather(questions: Iterable[Awaitable[ServerFacts]]) -> list[ServerFacts | Exception]:
     """Return the answers, or in place of one the MailboxUnavailable or MailboxRefused that was raised."""
-    told: list[Any] = await asyncio.gather(*questions, return_exceptions=True)
-    for one in told:
+    answers: list[Any] = await asyncio.gather(*questions, return_exceptions=True)
+    for one in answers:
         if isinstance(one, BaseException) and not isinstance(one, MailboxRefused | MailboxUnavailable):
             raise one
-    return told
+    return answers

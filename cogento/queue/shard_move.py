@@ -126,14 +126,14 @@ class ShardMove:
         scripts: DurableScripts,
         workers: WorkerRegistry,
         *,
-        wished: int,
+        wanted_count: int,
     ) -> None:
         self._client = client
         self._clock = clock
         self._layouts = layouts
         self._scripts = scripts
         self._workers = workers
-        self._wished = wished
+        self._wanted_count = wanted_count
 
     async def run(self) -> bool:
         """Begin or continue a change; False where there is none, or another worker is at it.
@@ -141,7 +141,7 @@ class ShardMove:
         Ends the change where it can: a customer that a worker has meanwhile is moved by the next run.
         """
         before = await self._layouts.refresh()
-        if not before.is_changing and not await self._is_wished(before):
+        if not before.is_changing and not await self._is_wanted(before):
             await self._look_after(before)
             return False
         moving = keys.moving_key(self._layouts.first_tag)
@@ -158,8 +158,10 @@ class ShardMove:
     async def count(self) -> ShardCount:
         """Return how many shards there are, and how far a change has come."""
         layout = await self._layouts.refresh()
-        told = await self._client.ask("HMGET", keys.moved_key(self._layouts.first_tag), "customers", "events")
-        return ShardCount(layout.former.count, layout.current.count, *map(read_number, told))
+        moved = await self._client.ask(
+            "HMGET", keys.moved_key(self._layouts.first_tag), "customers", "events"
+        )
+        return ShardCount(layout.former.count, layout.current.count, *map(read_number, moved))
 
     async def _look_after(self, layout: Layout) -> None:
         """Tell former shards that they are no longer in use, and end every move: Redis may have lost either fact."""
@@ -167,15 +169,15 @@ class ShardMove:
             await self._durably(layout, "here", {tag: [[]] for tag in layout.counted_tags})
             await self._end_arrivals(layout)
 
-    async def _is_wished(self, layout: Layout) -> bool:
+    async def _is_wanted(self, layout: Layout) -> bool:
         """Tell whether all workers want our number of shards, and it differs from the present one."""
-        if self._wished == layout.current.count:
+        if self._wanted_count == layout.current.count:
             return False
         seen = await self._workers.seen()
-        return {worker.shards for worker in seen if worker.is_alive} == {self._wished}
+        return {worker.shards for worker in seen if worker.is_alive} == {self._wanted_count}
 
     async def _change(self, before: Layout) -> None:
-        layout = before.begun_again() if before.is_changing else before.changed_to(self._wished)
+        layout = before.begun_again() if before.is_changing else before.changed_to(self._wanted_count)
         await self._copy_halt(layout)
         await self._write(before, layout)
         if not before.is_changing:
@@ -237,8 +239,10 @@ class ShardMove:
                 *formers, home = layout.homes(customer_id)
                 if home != tag:
                     continue
-                told = await self._durably(layout, "here", {former: [[customer_id]] for former in formers})
-                if not any(is_there for (is_there,) in told):
+                presences = await self._durably(
+                    layout, "here", {former: [[customer_id]] for former in formers}
+                )
+                if not any(is_there for (is_there,) in presences):
                     await self._durably(layout, "arrived", {tag: [[customer_id]]})
 
     async def _move_leaving(self, layout: Layout, tag: str, ids: Iterable[str], pass_: _Pass) -> None:

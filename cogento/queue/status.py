@@ -64,7 +64,7 @@ class MailboxStatus:
     sleeping: int
     paused: int
     parked_customers: int
-    halted: bool
+    everything_paused: bool
     oldest_event_ms: int | None
     oldest_paused_ms: int | None
     now_ms: int

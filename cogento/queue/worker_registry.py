@@ -82,8 +82,8 @@ class Workforce:
     @property
     def wishes(self) -> Mapping[int, int]:
         """How many of those that take work want each number of shards, without those of release 0.1."""
-        told = (worker.shards for worker in self.seen if worker.is_alive)
-        return dict(sorted(Counter(shards for shards in told if shards is not None).items()))
+        wanted = (worker.shards for worker in self.seen if worker.is_alive)
+        return dict(sorted(Counter(shards for shards in wanted if shards is not None).items()))
 
     @property
     def idle_seconds(self) -> float | None:

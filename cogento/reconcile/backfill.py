@@ -83,9 +83,9 @@ class Backfill:
         self._seconds = 0
         self._seconds_left = 0
 
-    async def run(self, *, anew: bool) -> Backfilled:
-        """Continue with what an earlier run left, or begin; with `anew` begin again in any case."""
-        await self._begin_or_resume(anew=anew)
+    async def run(self, *, restart: bool) -> Backfilled:
+        """Continue with what an earlier run left, or begin; with `restart` begin again in any case."""
+        await self._begin_or_resume(restart=restart)
         left = await self._backfills.left()
         self._seconds_left = sum(part.left.seconds for part in left)
         for kind in KINDS:
@@ -101,17 +101,17 @@ class Backfill:
         self._seconds_left -= seconds
         self._report(self._standing())
 
-    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
+    async def split(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """As BackfillProgress.split."""
         return await self._backfills.split(part, second)
 
-    async def _begin_or_resume(self, *, anew: bool) -> None:
-        """Begin, unless an earlier run left something and `anew` is false."""
+    async def _begin_or_resume(self, *, restart: bool) -> None:
+        """Begin, unless an earlier run left something and `restart` is false."""
         standing = await self._backfills.status()
-        if anew or not standing.is_under_way:
+        if restart or not standing.is_under_way:
             api = self._stripe.api
             until = await api.now() + 1
-            parts = [one for kind in KINDS for one in await stretches(api, kind, until=until)]
+            parts = [one for kind in KINDS for one in await time_ranges(api, kind, until=until)]
             await self._backfills.begin(parts)
             standing = await self._backfills.status()
         self._begun, self._seconds = standing.begun or 0, standing.seconds
@@ -128,7 +128,7 @@ class PageHandler(Protocol):
     async def handle_page(self, part: BackfillRange, page: Page, *, seconds: int) -> None:
         """Process a page; afterwards `part` is what is left of its slice, which is `seconds` shorter than before."""
 
-    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
+    async def split(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """Cut a slice in two at a second; the older half comes first."""
 
 
@@ -163,7 +163,7 @@ class ListScan:
                 await self._handler.handle_page(part, page, seconds=seconds)
                 after_id = page.last_id
                 if left.seconds >= 2 * SHORTEST_SECONDS and not self._lanes.locked():
-                    older, part = await self._handler.halve(part, (left.since + left.before) // 2)
+                    older, part = await self._handler.split(part, (left.since + left.before) // 2)
                     tasks.create_task(self._scan(older, tasks))
 
     async def _page(self, left: TimeRange, after_id: str | None) -> Page:
@@ -176,7 +176,7 @@ class ListScan:
             return await self._api.objects(left.kind, since=left.since, before=left.before)
 
 
-async def stretches(api: StripeApi, kind: Kind, *, until: int) -> Sequence[TimeRange]:
+async def time_ranges(api: StripeApi, kind: Kind, *, until: int) -> Sequence[TimeRange]:
     """Cut the time in which objects were created before a Unix second into slices.
 
     They come in an order in which those done at any moment are spread over the whole time: so the share of time that is done

@@ -188,7 +188,7 @@ class Reconciliation:
             await turn.end()
 
     async def backfill(
-        self, *, anew: bool = False, report: Callable[[Backfilled], object] = lambda _: None
+        self, *, restart: bool = False, report: Callable[[Backfilled], object] = lambda _: None
     ) -> Backfilled | None:
         """Fill the tables from Stripe's lists, or continue with that; None when another process is doing so."""
         await self._check_account()
@@ -200,7 +200,7 @@ class Reconciliation:
         )
         try:
             backfill = Backfill(self._stripe, self._store.backfills, applier, report=report)
-            return await backfill.run(anew=anew)
+            return await backfill.run(restart=restart)
         finally:
             await turn.end()
 

@@ -200,8 +200,8 @@ class EventSweep:
 
     async def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Leave out events whose object a thin event named: an answer of Stripe's replaces them."""
-        told = [SnapshotEvent(one.event_id, one.object_id, one.created) for one in envelopes]
-        covered = await self._notices.covered(told) if told else set()
+        snapshots = [SnapshotEvent(one.event_id, one.object_id, one.created) for one in envelopes]
+        covered = await self._notices.covered(snapshots) if snapshots else set()
         return [envelope for envelope in envelopes if envelope.event_id not in covered]
 
 

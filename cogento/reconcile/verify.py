@@ -18,7 +18,7 @@ from cogento.events.kinds import CUSTOMER, KINDS
 from cogento.events.names import ObjectId
 from cogento.ordering.evidence import short_id, unpack
 from cogento.ordering.row_values import FILLED_COLUMNS
-from cogento.reconcile.backfill import ListScan, stretches
+from cogento.reconcile.backfill import ListScan, time_ranges
 from cogento.retries import VERIFY
 from cogento.store.progress import BackfillRange, TimeRange
 from cogento.store.refetches import RefetchTarget
@@ -134,7 +134,7 @@ class Verify:
         self._seconds_left -= seconds
         self._report(self._compared, 1 - self._seconds_left / self._seconds)
 
-    async def halve(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
+    async def split(self, part: BackfillRange, second: int) -> tuple[BackfillRange, BackfillRange]:
         """Cut a slice in two; it is not stored."""
         whole = part.left
         older = BackfillRange(next(self._numbers), TimeRange(whole.kind, whole.since, second))
@@ -144,7 +144,7 @@ class Verify:
         """Compare the objects that Stripe lists; rows that it does not list become suspects."""
         api = self._stripe.api
         until = await api.now() + 1
-        parts = {kind: await stretches(api, kind, until=until) for kind in KINDS}
+        parts = {kind: await time_ranges(api, kind, until=until) for kind in KINDS}
         self._seconds = self._seconds_left = sum(one.seconds for some in parts.values() for one in some)
         for kind, some in parts.items():
             await ListScan(api, self).over(BackfillRange(next(self._numbers), one) for one in some)
@@ -195,15 +195,17 @@ class Verify:
     async def _look_at(self, suspects: Sequence[_Suspect], found: list[_Found]) -> list[_Suspect]:
         """Ask for these once more; adds those that surely differ to `found`, and returns those to compare again."""
         answers = await asyncio.gather(*(self._ask(one.doubt) for one in suspects))
-        told = {
+        answered = {
             event.object_id: (event, answer)
             for answer in answers
             if answer and (event := read_answer(answer))
         }
-        by_id = {event.object_id: drift for event, drift in await self._drifts(e for e, _ in told.values())}
+        by_id = {
+            event.object_id: drift for event, drift in await self._drifts(e for e, _ in answered.values())
+        }
         again = []
         for suspect in suspects:
-            event, answer = told.get(suspect.doubt.object_id, (None, None))
+            event, answer = answered.get(suspect.doubt.object_id, (None, None))
             drift = by_id.get(suspect.doubt.object_id)
             if event is None or answer is None or drift is None:
                 again.append(suspect)

@@ -127,7 +127,7 @@ async def connect_plainly(
     return connection
 
 
-async def greet(database_url: str, *, application_name: str) -> None:
+async def check_connection(database_url: str, *, application_name: str) -> None:
     """Connect once and disconnect, to learn whether this process may work with this server at all.
 
     Raises PostgresRefusedError when it never can with this configuration, and otherwise whatever says that Postgres is away.
@@ -136,10 +136,10 @@ async def greet(database_url: str, *, application_name: str) -> None:
     await connection.close(timeout=CONNECT_SECONDS)
 
 
-async def greet_if_there(database_url: str, *, application_name: str) -> None:
-    """As `greet`, for a process that may start while Postgres is away: raises PostgresRefusedError, and nothing when Postgres is away."""
+async def check_connection_if_there(database_url: str, *, application_name: str) -> None:
+    """As `check_connection`, for a process that may start while Postgres is away: raises PostgresRefusedError, and nothing when Postgres is away."""
     try:
-        await greet(database_url, application_name=application_name)
+        await check_connection(database_url, application_name=application_name)
     except PostgresRefusedError:
         raise
     except (DependencyUnavailableError, asyncpg.PostgresError, OSError):

@@ -25,7 +25,7 @@ from cogento import runtime
 from cogento.database_schema import DEFAULT_SCHEMA, search_path, split_schema
 from cogento.retries import MIGRATION
 from cogento.store import change_triggers, partitions, process_roles, sync_engine_views, table_schemas
-from cogento.store.connecting import connect_plainly, greet
+from cogento.store.connecting import check_connection, connect_plainly
 from cogento.store.database import Database
 from cogento.store.errors import (
     MigrationError,
@@ -136,7 +136,7 @@ async def _make_days(database_url: str) -> tuple[dt.date, ...]:
 
 async def change_tables(database_url: str, change: Callable[[sa.Connection], T], *, deadline: float) -> T:
     """Call `change` in a transaction, and again after a lock timeout until the deadline; raises as `migrate` does."""
-    await greet(database_url, application_name=APPLICATION_NAME)
+    await check_connection(database_url, application_name=APPLICATION_NAME)
     _, schema = split_schema(database_url)
     while True:
         try:

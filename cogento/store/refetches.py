@@ -101,18 +101,18 @@ async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]
     }
 
 
-def _newest(told: Iterable[T]) -> list[T]:
+def _newest(items: Iterable[T]) -> list[T]:
     """Pick the newest of each object, in the order of the keys, so that all transactions lock in the same order."""
-    in_order = sorted(told, key=lambda one: (one.object_id, one.created, one.id))
+    in_order = sorted(items, key=lambda one: (one.object_id, one.created, one.id))
     return list({one.object_id: one for one in in_order}.values())
 
 
 async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
     """Note which objects Stripe has answered for, in the transaction that writes the answers."""
-    told = [event for event in events if event.type == event.kind.fetched]
-    if not told:
+    fetched = [event for event in events if event.type == event.kind.fetched]
+    if not fetched:
         return
-    answers = _newest(told)
+    answers = _newest(fetched)
     await connection.execute(
         _ANSWERED,
         [answer.object_id for answer in answers],

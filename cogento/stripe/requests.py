@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from cogento.retries import REQUEST, FailureClass, next_delay
+from cogento.retries import REQUEST, FailureClass, SendSlot, next_delay
 from cogento.stripe.errors import TOO_MANY, StripeApiError
 
 log = structlog.get_logger()
@@ -31,18 +31,10 @@ Transport = Callable[[str, str, Mapping[str, Any]], Awaitable[RawResponse]]
 """One attempt at a request: method, path and parameters; raises StripeApiError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Permission to send one request after `wait_seconds`; none while the key is known to be refused."""
-
-    wait_seconds: float
-    refused_seconds: float = 0.0
-
-
 class RateLimit(Protocol):
     """The rate limit that all processes share; a port, implemented elsewhere. Each call is atomic."""
 
-    async def reserve(self) -> Grant:
+    async def reserve(self) -> SendSlot:
         """Reserve the next free slot."""
 
     async def slow_down(self, *, wait_seconds: float) -> None:
@@ -55,9 +47,9 @@ class RateLimit(Protocol):
 class Unlimited:
     """The RateLimit of a command that sends a handful of requests: it never waits, and ignores what it is told."""
 
-    async def reserve(self) -> Grant:
+    async def reserve(self) -> SendSlot:
         """As RateLimit.reserve."""
-        return Grant(wait_seconds=0)
+        return SendSlot(wait_seconds=0)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
         """As RateLimit.slow_down."""
@@ -103,14 +95,14 @@ class Requests:
         return await self._once(method, path, parameters)
 
     async def _once(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
-        grant = await self._limit.reserve()
-        if grant.refused_seconds > 0:
+        slot = await self._limit.reserve()
+        if slot.blocked_seconds > 0:
             raise StripeApiError(
                 "Stripe refused the key a moment ago",
                 failure=FailureClass.INFRASTRUCTURE,
                 refused_before=True,
             )
-        await asyncio.sleep(grant.wait_seconds)
+        await asyncio.sleep(slot.wait_seconds)
         try:
             response = await self._transport(method, path, parameters)
             return StripeAnswer(response.body, _second(response.headers))

@@ -59,15 +59,15 @@ def test_f51_too_many_is_asked_again_when_stripe_says_and_slows_everybody_down(
     fetched(asking, customer_id, Fault(kind=FaultKind.RATE_LIMITED, times=1))
 
     assert time.monotonic() - began >= 1  # the simulated Retry-After
-    assert asking.budget.slowed == [1]
-    assert asking.budget.taken == 2
+    assert asking.rate_limit.slowed == [1]
+    assert asking.rate_limit.taken == 2
 
 
 def test_f51_a_429_without_a_word_is_asked_again_too(asking: Asking, customer_id: ObjectId) -> None:
     fetched(asking, customer_id, Fault(kind=FaultKind.CONCURRENCY_LIMITED, times=2))
 
-    assert asking.budget.slowed == [REQUEST.slow_down_seconds] * 2
-    assert asking.budget.taken == 3
+    assert asking.rate_limit.slowed == [REQUEST.slow_down_seconds] * 2
+    assert asking.rate_limit.taken == 3
 
 
 def test_f51_who_is_told_too_many_again_and_again_gives_up_for_now(
@@ -76,7 +76,7 @@ def test_f51_who_is_told_too_many_again_and_again_gives_up_for_now(
     error = failing(asking, customer_id, Fault(kind=FaultKind.CONCURRENCY_LIMITED))
 
     assert classify(error) is FailureClass.TRANSIENT
-    assert asking.budget.taken == REQUEST.attempts_limit
+    assert asking.rate_limit.taken == REQUEST.attempts_limit
 
 
 @pytest.mark.parametrize(("said", "asked_times"), [("false", 1), ("true", REQUEST.attempts_limit)])
@@ -109,7 +109,7 @@ def test_f52_trouble_that_passes_is_not_noticed(
 ) -> None:
     fetched(asking, customer_id, Fault(kind=kind, times=REQUEST.attempts_limit - 1))
 
-    assert asking.budget.taken == REQUEST.attempts_limit
+    assert asking.rate_limit.taken == REQUEST.attempts_limit
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SERVER_ERROR, FaultKind.UNAVAILABLE, FaultKind.RESET])
@@ -119,7 +119,7 @@ def test_f52_trouble_that_stays_is_for_another_time(
     error = failing(asking, customer_id, Fault(kind=kind))
 
     assert classify(error) is FailureClass.TRANSIENT
-    assert asking.budget.taken == REQUEST.attempts_limit
+    assert asking.rate_limit.taken == REQUEST.attempts_limit
 
 
 def test_f52_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_time_out(
@@ -127,7 +127,7 @@ def test_f52_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_time_
 ) -> None:
     fetched(asking, customer_id, Fault(kind=FaultKind.SILENCE, times=1), timeout_seconds=1)
 
-    assert asking.budget.taken >= 2  # more where a busy machine takes a second for the answer that comes
+    assert asking.rate_limit.taken >= 2  # more where a busy machine takes a second for the answer that comes
 
 
 def test_f52_an_answer_that_is_no_json_came_from_something_in_between() -> None:
@@ -148,7 +148,7 @@ def test_f53_a_refused_key_is_not_tried_again_and_nobody_asks_any_more(
     later = failing(asking, customer_id)
 
     assert classify(error) is classify(later) is FailureClass.INFRASTRUCTURE
-    assert asking.budget.shut_for == [REQUEST.refused_seconds]
+    assert asking.rate_limit.shut_for == [REQUEST.refused_seconds]
     assert later.status is None  # Stripe was not asked
 
 
@@ -157,7 +157,7 @@ def test_f54_what_is_not_there_is_not_asked_for_again(asking: Asking, customer_i
 
     assert error.is_missing
     assert classify(error) is FailureClass.PERMANENT
-    assert asking.budget.taken == 1
+    assert asking.rate_limit.taken == 1
 
 
 @pytest.mark.parametrize(("status", "failure"), BY_STATUS.items())

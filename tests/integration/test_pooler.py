@@ -14,7 +14,7 @@ import pytest
 
 from cogento.local.ports import free_port
 from cogento.store import changes
-from cogento.store.connecting import SESSION, greet
+from cogento.store.connecting import SESSION, check_connection
 from cogento.store.errors import PostgresRefusedError
 from cogento.store.migrate import migrate
 from cogento.store.store import Store
@@ -169,11 +169,11 @@ def test_t20_what_is_refused_behind_a_pooler_is_no_outage(
     pooled: Pooled, loop: asyncio.Runner, change: tuple[str, str], said: str
 ) -> None:
     with pytest.raises(PostgresRefusedError, match=said):
-        loop.run(greet(pooled("session").replace(*change), application_name="test"))
+        loop.run(check_connection(pooled("session").replace(*change), application_name="test"))
 
 
 def test_t20_a_parameter_that_a_pooler_does_not_know_is_no_outage(
     pooled: Pooled, loop: asyncio.Runner
 ) -> None:
     with pytest.raises(PostgresRefusedError, match="what stands after the"):
-        loop.run(greet(f"{pooled('session')}?options=-cgeqo%3Doff", application_name="test"))
+        loop.run(check_connection(f"{pooled('session')}?options=-cgeqo%3Doff", application_name="test"))

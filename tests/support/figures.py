@@ -61,7 +61,7 @@ def queue_figures(**fields: Any) -> QueueFigures:
         sleeping=0,
         parked=0,
         paused=0,
-        halted=False,
+        everything_paused=False,
         oldest_event_age_seconds=None,
         oldest_paused_age_seconds=None,
         waits_for={},

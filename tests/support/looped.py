@@ -151,7 +151,7 @@ class LoopedRateLimiter:
     reserve = looped(RateLimiter.reserve)
     slow_down = looped(RateLimiter.slow_down)
     block_for = looped(RateLimiter.block_for)
-    pace = looped(RateLimiter.pace)
+    current_rate = looped(RateLimiter.current_rate)
     close = looped(RateLimiter.close)
 
 
@@ -211,7 +211,7 @@ class LoopedMailboxes:
         return LoopedShardMove(self.looped.shard_move())
 
     check = looped(Mailboxes.check)
-    greet = looped(Mailboxes.greet)
+    check_at_start = looped(Mailboxes.check_at_start)
     ping_write = looped(Mailboxes.ping_write)
     now_ms = looped(Mailboxes.now_ms)
     open_circuits = looped(Mailboxes.open_circuits)
@@ -224,7 +224,7 @@ class LoopedMailboxes:
     pause = looped(Mailboxes.pause)
     resume = looped(Mailboxes.resume)
     paused = looped(Mailboxes.paused)
-    halted = looped(Mailboxes.halted)
+    pause_of_everything = looped(Mailboxes.pause_of_everything)
     waiting = looped(Mailboxes.waiting)
     parked_customers = looped(Mailboxes.parked_customers)
     remove = looped(Mailboxes.remove)

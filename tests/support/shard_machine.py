@@ -92,7 +92,7 @@ class ShardMachine(RuleBasedStateMachine):
         self.clock = ManualClock()
         self.server = client_on(self.client)
         self.clients = [Mailboxes(client_on(self.client), clock=self.clock, name=f"{k}") for k in CLIENTS]
-        self.wished = 1
+        self.wanted_count = 1
         self.waits: dict[str, tuple[CustomerId, int, int]] = {}  # event: its customer, second and arrival
         self.sent = 0
         self.done: set[str] = set()
@@ -108,7 +108,7 @@ class ShardMachine(RuleBasedStateMachine):
 
     @rule(shards=st.sampled_from(WISHES))
     def there_shall_be_others(self, shards: int) -> None:
-        self.wished = shards
+        self.wanted_count = shards
 
     @rule(
         kill_at=st.one_of(st.integers(0, LIKELY_CALLS), st.just(FOREVER)),
@@ -129,12 +129,12 @@ class ShardMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for _ in range(MAX_RUNS):
-            if self._is_as_wished():
+            if self._is_as_wanted():
                 break
             self._move(FOREVER, [])
             self.clock.ms += LEASE_MS + 1
             runtime.run(self._recover())
-        assert self._is_as_wished(), "it does not come to an end"
+        assert self._is_as_wanted(), "it does not come to an end"
         if self.late:
             self.what_a_dead_mover_sent_is_done_after_all()
         self.clock.ms += LEASE_MS + 1
@@ -142,12 +142,12 @@ class ShardMachine(RuleBasedStateMachine):
         self._judge()
         runtime.run(self._close())
 
-    def _is_as_wished(self) -> bool:
+    def _is_as_wanted(self) -> bool:
         found: Any = self.client.get(keys.layout_key(keys.FIRST_TAG))
         layout = Layout.parse(found or b"")
         if layout is None:
-            return self.wished == 1 and not self.sent
-        return not layout.is_changing and layout.current.count == self.wished
+            return self.wanted_count == 1 and not self.sent
+        return not layout.is_changing and layout.current.count == self.wanted_count
 
     async def _recover(self) -> None:
         """Recover customers whose leases have expired."""
@@ -238,10 +238,12 @@ class ShardMachine(RuleBasedStateMachine):
         self.client.delete(keys.moving_key(keys.FIRST_TAG))
 
     async def _move_until(self, scripts: HookedScripts) -> None:
-        mailboxes = Mailboxes(self.server, clock=self.clock, shards=self.wished)
-        await mailboxes.workers.beat(Heartbeat("worker", "1", START_MS, None, self.wished), {})
+        mailboxes = Mailboxes(self.server, clock=self.clock, shards=self.wanted_count)
+        await mailboxes.workers.beat(Heartbeat("worker", "1", START_MS, None, self.wanted_count), {})
         layouts = mailboxes._layouts
-        move = ShardMove(self.server, self.clock, layouts, scripts, mailboxes.workers, wished=self.wished)
+        move = ShardMove(
+            self.server, self.clock, layouts, scripts, mailboxes.workers, wanted_count=self.wanted_count
+        )
         with suppress(Died):
             await move.run()
 

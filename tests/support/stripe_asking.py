@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from cogento.local.stripe.api import Api
 from cogento.local.stripe.errors import Fault, Faults
 from cogento.local.stripe.http_server import Handler, serving
+from cogento.retries import SendSlot
 from cogento.stripe.api import StripeApi
-from cogento.stripe.requests import Grant
 from tests.support.stripe_histories import START, STEPS_A_SECOND
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ T = TypeVar("T")
 
 
 @dataclass
-class RememberedBudget:
-    """Grants at once, and remembers what it was told; shut, it grants nothing."""
+class RememberedRateLimit:
+    """Gives a slot at once, and remembers what it was told; blocked, it gives none."""
 
     taken: int = 0
     slowed: list[float] = field(default_factory=list)
     shut_for: list[float] = field(default_factory=list)
 
-    async def reserve(self) -> Grant:
+    async def reserve(self) -> SendSlot:
         self.taken += 1
-        return Grant(wait_seconds=0, refused_seconds=self.shut_for[-1] if self.shut_for else 0)
+        return SendSlot(wait_seconds=0, blocked_seconds=self.shut_for[-1] if self.shut_for else 0)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
         self.slowed.append(wait_seconds)
@@ -60,7 +60,7 @@ class Asking:
     """A simulated account that is asked."""
 
     account: Account
-    budget: RememberedBudget = field(default_factory=RememberedBudget)
+    rate_limit: RememberedRateLimit = field(default_factory=RememberedRateLimit)
 
     def run(
         self, work: Callable[[StripeApi], Awaitable[T]], *troubles: Fault, timeout_seconds: float = 5
@@ -69,13 +69,13 @@ class Asking:
         faults = Faults(Random(1))
         faults.replace(troubles)
         api = Api(self.account, EverythingDelivered(), faults, api_key=KEY, now=lambda: NOW)
-        return asked(api.answer, work, self.budget, timeout_seconds=timeout_seconds)
+        return asked(api.answer, work, self.rate_limit, timeout_seconds=timeout_seconds)
 
 
 def asked(
     handler: Handler,
     work: Callable[[StripeApi], Awaitable[T]],
-    budget: RememberedBudget | None = None,
+    rate_limit: RememberedRateLimit | None = None,
     *,
     timeout_seconds: float = 5,
 ) -> T:
@@ -85,7 +85,7 @@ def asked(
         async with serving(handler) as url:
             api = StripeApi.connect(
                 KEY,
-                budget or RememberedBudget(),
+                rate_limit or RememberedRateLimit(),
                 base=url,
                 timeout_seconds=timeout_seconds,
                 jitter=lambda: 0,

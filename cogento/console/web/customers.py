@@ -148,12 +148,12 @@ def _customer_id(text: str) -> CustomerId:
 
 def _told(found: Explanation) -> dict[str, object]:
     """Return everything that is known of a customer, each kind of object under its table's name, as `cogento explain --json` does."""
-    told: dict[str, object] = {field.name: getattr(found, field.name) for field in fields(found)}
+    known: dict[str, object] = {field.name: getattr(found, field.name) for field in fields(found)}
     if found.records is not None:
         records = {field.name: getattr(found.records, field.name) for field in fields(found.records)}
         objects = {kind.table: [one.row for one in rows] for kind, rows in records.pop("objects").items()}
-        told["records"] = {**records, **objects}
-    return told
+        known["records"] = {**records, **objects}
+    return known
 
 
 def _open_letters(found: Explanation) -> list[Letter]:

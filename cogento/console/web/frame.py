@@ -149,7 +149,7 @@ def _waiting(seen: Overview) -> tuple[int | None, str]:
     if seen.queue is None:
         return None, ""
     queue = seen.queue
-    is_held = queue.halted or queue.paused or queue.sleeping or queue.parked
+    is_held = queue.everything_paused or queue.paused or queue.sleeping or queue.parked
     return queue.waiting + queue.parked, Tone.BUSY if is_held else ""
 
 

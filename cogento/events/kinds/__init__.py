@@ -46,8 +46,8 @@ def kind_of(type_: str) -> Kind | None:
 
 def kind_of_thin(type_: str) -> Kind | None:
     """Find the kind of object that thin events of this type name; None where it has no table."""
-    told = type_.removeprefix(PREFIX)
-    return None if told == type_ or told.endswith(f".{FETCHED}") else kind_of(told)
+    name = type_.removeprefix(PREFIX)
+    return None if name == type_ or name.endswith(f".{FETCHED}") else kind_of(name)
 
 
 def is_deletion(type_: str) -> bool:

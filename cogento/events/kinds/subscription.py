@@ -96,11 +96,11 @@ def _collection_method(obj: Json) -> object:
 def _pause_text(pause: Json) -> str | None:
     if not pause:
         return None
-    told = {
+    values = {
         "behavior": lenient.text(pause.get("behavior")),
         "resumes_at": lenient.time(pause.get("resumes_at")),
     }
-    return canonical_json(told)
+    return canonical_json(values)
 
 
 def _times(obj: Json, items: list[Json], key: str) -> list[int]:
@@ -166,14 +166,14 @@ def _seldom_told(subscription: Json) -> Projection:
 
     So the states of most hash as in releases that did not read these values, and evidence from those releases stays valid.
     """
-    told: Projection = []
+    values: Projection = []
     method = _collection_method(subscription)
     if method is not None and method != AUTOMATICALLY:
-        told.append(["collection_method", method])
+        values.append(["collection_method", method])
     pause = subscription.get("pause_collection")
     if pause and isinstance(pause, dict):
-        told.append(["pause_collection", (pause.get("behavior"), pause.get("resumes_at"))])
-    return told
+        values.append(["pause_collection", (pause.get("behavior"), pause.get("resumes_at"))])
+    return values
 
 
 def subscription_growth(_subscription: Json, projection: Projection) -> tuple[int, ...]:

@@ -185,7 +185,11 @@ def test_letter_of_one_account_cannot_be_retried_in_another(accounts: Accounts, 
 
 def test_pause_of_an_account_holds_no_other(accounts: Accounts, run: Run) -> None:
     assert run("pause", "--all", "--account", "eu").exit_code == 0
-    assert [accounts.mailboxes[name].halted() is not None for name in NAMES] == [False, True, False]
+    assert [accounts.mailboxes[name].pause_of_everything() is not None for name in NAMES] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_migrate_brings_the_tables_of_all_accounts_up_to_date(accounts: Accounts, run: Run) -> None:

@@ -108,7 +108,7 @@ def test_pause_of_everything_is_the_accounts_own(mailboxes: LoopedMailboxes, eu:
     eu.pause(who="somebody", why="eu only")
     mailboxes.put([envelope()])
     eu.put([envelope()])
-    assert mailboxes.halted() is None
+    assert mailboxes.pause_of_everything() is None
     assert mailboxes.claim(max_customers=9, max_events=9, lease_seconds=30) is not None
     assert eu.claim(max_customers=9, max_events=9, lease_seconds=30) is None
 

@@ -310,7 +310,7 @@ def test_a_single_server_of_a_cluster_is_not_taken_for_all_of_it(running: Runnin
         running.master_of(TAGS[0]).url, shards=SHARDS, ack=AckDurability.REDIS_FSYNC
     )
     with pytest.raises(MailboxRefused, match=r"write redis\+cluster://"):
-        mailboxes.greet()
+        mailboxes.check_at_start()
     mailboxes.close()
 
 

@@ -56,7 +56,7 @@ def mailboxes(system: Watched) -> Iterator[LoopedMailboxes]:
 def test_what_replicas_have_is_there_after_the_master_was_killed(
     system: Watched, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.greet()
+    mailboxes.check_at_start()
     mailboxes.put([envelope("evt_1", second=1)])
     system.fail_over()
     claimed = claim(mailboxes)

@@ -108,7 +108,7 @@ def test_who_paused_and_why_is_kept_by_a_real_server(mailboxes: LoopedMailboxes)
     (row,) = mailboxes.waiting(WaitingState.PAUSED).rows
     assert (row.who, row.why, row.events) == ("ops-1", "INC-7", 1)
     mailboxes.pause(who="ops-2", why="INC-8")
-    everything = mailboxes.halted()
+    everything = mailboxes.pause_of_everything()
     assert everything is not None
     assert (everything.who, everything.why) == ("ops-2", "INC-8")
     assert mailboxes.resume(CustomerId("cus_a"))

@@ -56,9 +56,9 @@ def asking_empty(empty: SimulatedStripe, post: Post, redis_url: str) -> Iterator
 
 
 def fill(
-    asking: LoopedReconciliation, *, anew: bool = False, report: Callable[..., object] = lambda _: None
+    asking: LoopedReconciliation, *, restart: bool = False, report: Callable[..., object] = lambda _: None
 ) -> Backfilled:
-    done = asking.backfill(anew=anew, report=report)
+    done = asking.backfill(restart=restart, report=report)
     assert done is not None
     return done
 
@@ -102,7 +102,7 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
     post.rows("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
     refusal = Fault(kind=FaultKind.FORBIDDEN, path="/v1/subscriptions")
     with pytest.raises(StripeApiError):
-        fill(asking, anew=True, report=lambda _: stripe.trouble(refusal))
+        fill(asking, restart=True, report=lambda _: stripe.trouble(refusal))
     stripe.trouble()
     lift_the_refusal(asking)
 
@@ -114,7 +114,7 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
 
 def lift_the_refusal(asking: LoopedReconciliation) -> None:
     """Let requests through at once, as a minute would."""
-    runtime.run(asking.looped._stripe._pace._server.ask("FLUSHALL"))
+    runtime.run(asking.looped._stripe._rate_limiter._server.ask("FLUSHALL"))
 
 
 def test_rows_of_the_release_before_are_filled_with_what_reports_ask_for(
@@ -124,7 +124,7 @@ def test_rows_of_the_release_before_are_filled_with_what_reports_ask_for(
     post.rows(f"UPDATE subscriptions SET {', '.join(f'{name} = NULL' for name in ADDED)}")
     stripe.now += 100
 
-    fill(asking, anew=True)
+    fill(asking, restart=True)
 
     assert differences(stripe, post) == ()
     assert post.rows("SELECT FROM subscriptions WHERE items IS NOT NULL")
@@ -258,7 +258,7 @@ def test_one_backfill_runs_at_a_time(
 def test_slices_cover_all_time_since_the_account_began_and_are_begun_far_apart(
     stripe: SimulatedStripe, asking: LoopedReconciliation
 ) -> None:
-    parts = runtime.run(backfill.stretches(asking.looped._stripe.api, CUSTOMER, until=stripe.now))
+    parts = runtime.run(backfill.time_ranges(asking.looped._stripe.api, CUSTOMER, until=stripe.now))
     in_order = sorted(parts, key=lambda one: one.since)
 
     assert START - backfill.CLOSE_SECONDS < in_order[0].since <= START

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from cogento.database_schema import internal_schema, split_schema, with_schema
-from cogento.store.connecting import connect_plainly, greet
+from cogento.store.connecting import check_connection, connect_plainly
 from cogento.store.errors import MigrationRefusedError
 from cogento.store.migrate import migrate
 from cogento.store.store import Store
@@ -152,4 +152,4 @@ def test_tables_that_a_search_path_led_elsewhere_are_not_made_anew(empty_databas
 
 
 async def test_a_schema_that_is_not_there_yet_keeps_no_process_from_starting(empty_database_url: str) -> None:
-    await greet(with_schema(empty_database_url, "billing"), application_name="test")
+    await check_connection(with_schema(empty_database_url, "billing"), application_name="test")

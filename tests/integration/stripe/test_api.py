@@ -50,7 +50,7 @@ def test_a_fetched_customer_is_stripes_own_bytes_and_second(asking: Asking, acco
 
     event = read_event(fetched_event_body(answer.body, fetched_at=answer.at, api_version=API_VERSION))
     assert (event.object_id, event.created) == (customer_id, NOW)
-    assert asking.budget.taken == 1
+    assert asking.rate_limit.taken == 1
 
 
 def test_a_deleted_customer_is_fetched_as_its_stub(asking: Asking, account: Account) -> None:
@@ -66,7 +66,7 @@ def test_what_stripe_does_not_know_is_missing_and_not_deleted(asking: Asking) ->
         asking.run(lambda api: api.fetch(CUSTOMER, ObjectId("cus_unheard_of")))
 
     assert raised.value.is_missing
-    assert asking.budget.taken == 1
+    assert asking.rate_limit.taken == 1
 
 
 @pytest.mark.parametrize("strange", ["../events", "cus_1?limit=1", "cus_1/sources", "%2e%2e/events"])
@@ -87,7 +87,7 @@ def test_several_who_want_one_object_at_once_cost_one_request(asking: Asking, ac
     bodies = asking.run(at_once)
 
     assert len(set(bodies)) == 1
-    assert asking.budget.taken == 1
+    assert asking.rate_limit.taken == 1
 
 
 def test_an_answer_is_not_kept_for_who_asks_later(asking: Asking, account: Account) -> None:
@@ -99,7 +99,7 @@ def test_an_answer_is_not_kept_for_who_asks_later(asking: Asking, account: Accou
 
     asking.run(one_after_the_other)
 
-    assert asking.budget.taken == 2
+    assert asking.rate_limit.taken == 2
 
 
 def test_events_are_listed_by_type_and_second_a_page_at_a_time(asking: Asking, account: Account) -> None:
@@ -118,7 +118,7 @@ def test_events_are_listed_by_type_and_second_a_page_at_a_time(asking: Asking, a
     listed = asking.run(pages)
 
     assert sorted(listed) == sorted(wanted)
-    assert asking.budget.taken == -(-len(wanted) // 100) > 1
+    assert asking.rate_limit.taken == -(-len(wanted) // 100) > 1
 
 
 def test_a_listed_event_is_what_its_webhook_carried(asking: Asking, account: Account) -> None:

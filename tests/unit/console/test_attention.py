@@ -207,7 +207,7 @@ def test_a_pause_of_everything_is_told_with_who_and_why_and_is_no_backlog() -> N
         row(WaitingState.QUEUED, since_ms=NOW_MS - 10 * MINUTE_MS),
         everything=Pause(NOW_MS - 5 * MINUTE_MS, "ops-1", "INC-7"),
     )
-    line = only(judge(replace(CALM, queue=queue_figures(halted=True, waiting=3), waiting=held)))
+    line = only(judge(replace(CALM, queue=queue_figures(everything_paused=True, waiting=3), waiting=held)))
     assert (line.tone, line.label) == (Tone.BUSY, "all paused")
     assert line.text == "Everything was paused by ops-1 5 min ago (INC-7); 3 events held."
 

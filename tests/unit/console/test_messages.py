@@ -190,7 +190,7 @@ EMPTY = MailboxView(
 FAILED = Listed(EventId("evt_1"), 1, NOW_MS - 300_000, Source.WEBHOOK, 3, 1, "transient", "57014")
 
 
-CONTEXT = QueueContext(now_ms=NOW_MS, halted=None, circuits=(), workers=1)
+CONTEXT = QueueContext(now_ms=NOW_MS, pause_of_everything=None, circuits=(), workers=1)
 READY = MailboxState.READY
 
 
@@ -262,7 +262,7 @@ def test_a_pause_of_an_older_release_is_told_without_who_and_why() -> None:
 
 
 def test_a_pause_of_everything_is_told_where_something_waits() -> None:
-    paused = replace(CONTEXT, halted=Pause(NOW_MS - 60_000, "ops-1"))
+    paused = replace(CONTEXT, pause_of_everything=Pause(NOW_MS - 60_000, "ops-1"))
     told, *_ = describe_mailbox(view(waiting_total=1, state=READY, state_ms=NOW_MS), paused)
     assert told == "Everything was paused by ops-1 1 min ago: `cogento resume --all` resumes it."
 
@@ -274,7 +274,10 @@ def test_crashes_are_told() -> None:
 
 def test_empty_mailbox_says_nothing() -> None:
     assert (
-        describe_mailbox(EMPTY, replace(CONTEXT, halted=Pause(NOW_MS), circuits=[circuit()], workers=0)) == []
+        describe_mailbox(
+            EMPTY, replace(CONTEXT, pause_of_everything=Pause(NOW_MS), circuits=[circuit()], workers=0)
+        )
+        == []
     )
 
 

@@ -91,12 +91,12 @@ def test_a_customer_is_paused_and_resumed_with_who_and_why(mailboxes: LoopedMail
 def test_everything_is_paused_only_where_that_is_said(mailboxes: LoopedMailboxes) -> None:
     client = browser(mailboxes)
     assert send(client, "pause", why="INC-7").status_code == 400
-    assert mailboxes.halted() is None
+    assert mailboxes.pause_of_everything() is None
     send(client, "pause", everything="1", why="INC-7")
-    assert mailboxes.halted() is not None
+    assert mailboxes.pause_of_everything() is not None
     assert "Everything was paused by ops-1 (console)" in client.get("/console/waiting").text
     send(client, "resume", everything="1", why="fixed")
-    assert mailboxes.halted() is None
+    assert mailboxes.pause_of_everything() is None
 
 
 def test_what_changes_nothing_says_so(mailboxes: LoopedMailboxes) -> None:

@@ -151,7 +151,7 @@ def test_a9_everything_stays_paused_when_the_halt_is_overwritten(
     crowded.pause()
     overwrite(client, f"{TAG}:halted")
     look()
-    assert crowded.status().halted
+    assert crowded.status().everything_paused
     assert is_idle(crowded)
 
 

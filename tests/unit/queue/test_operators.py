@@ -61,7 +61,7 @@ def test_everything_can_be_paused_and_resumed(
     assert mailboxes.pause()
     assert not mailboxes.pause()
     assert is_idle(mailboxes)
-    assert mailboxes.status().halted
+    assert mailboxes.status().everything_paused
     assert mailboxes.resume()
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
 

@@ -170,9 +170,11 @@ def test_a_pause_keeps_its_first_reason(mailboxes: LoopedMailboxes, clock: Manua
 
 def test_a_pause_of_everything_tells_who_and_why(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(who="ops-1", why="INC-7")
-    assert mailboxes.waiting().everything == mailboxes.halted() == Pause(START_MS, "ops-1", "INC-7")
+    assert (
+        mailboxes.waiting().everything == mailboxes.pause_of_everything() == Pause(START_MS, "ops-1", "INC-7")
+    )
     mailboxes.resume()
-    assert mailboxes.halted() is None
+    assert mailboxes.pause_of_everything() is None
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_a_pause_that_another_release_wrote_is_one_without_who_and_why(
 ) -> None:
     client.hset(f"{TAG}:pauses", "cus_a", value)
     client.set(f"{TAG}:halted", value)
-    assert mailboxes.view(CUS_A).pause == mailboxes.halted() == Pause(1234)
+    assert mailboxes.view(CUS_A).pause == mailboxes.pause_of_everything() == Pause(1234)
     assert only(mailboxes.waiting()).since_ms == 1234
     client.flushall()
 

@@ -1,4 +1,4 @@
-"""All processes together ask no more often than the budget allows, and slow down together."""
+"""All processes together ask no more often than the rate limit allows, and slow down together."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ EACH = 15
 
 def way(stripe: SimulatedStripe, redis_url: str) -> Stripe:
     settings = {"stripe_api_base": stripe.url, "stripe_requests_per_second": PER_SECOND}
-    pace = RateLimiter(connect(redis_url, timeout_seconds=PATIENT_SECONDS), requests_per_second=PER_SECOND)
-    return Stripe.connect(AskingSettings.model_validate(settings), KEY, pace)
+    limiter = RateLimiter(connect(redis_url, timeout_seconds=PATIENT_SECONDS), requests_per_second=PER_SECOND)
+    return Stripe.connect(AskingSettings.model_validate(settings), KEY, limiter)
 
 
 def customers(stripe: SimulatedStripe, count: int) -> list[RefetchTarget]:
@@ -49,7 +49,7 @@ def all_answered(answers: Sequence[StripeAnswer | StripeApiError]) -> bool:
     return all(isinstance(answer, StripeAnswer) for answer in answers)
 
 
-def test_two_processes_share_one_budget(stripe: SimulatedStripe, redis_url: str) -> None:
+def test_two_processes_share_one_rate_limit(stripe: SimulatedStripe, redis_url: str) -> None:
     wanted = customers(stripe, 2 * EACH)
 
     async def ask() -> tuple[list[StripeAnswer | StripeApiError], float]:
