@@ -80,8 +80,8 @@ event. So the growth of memory is measured with a stream over 10,000 customers, 
 MISSED = """\
 ## Where an aim is missed
 
-**Over `@stripe/sync-engine` with 100,000 subscriptions there.** The engine reads all items for each event of a subscription, which limits it to 104 events a second here. This project's own rate falls to 0.65 of that with
-empty tables, although `bench.growth` finds no such fall with 1,000,000 users and 5,000,000 rows of ledger: a round is 4,000 events, only two seconds, which include start and end. Forty times the engine's rate would be 4,160 events a second, more than the 3,469 with empty tables.
+**Over `@stripe/sync-engine` with 100,000 subscriptions there.** The engine reads all items for each event of a subscription, which limits it to 108 events a second here. This project's own rate falls to 0.82 of that with
+empty tables: a round is 10,000 events, three to four seconds, and `bench.growth` finds no fall with 1,000,000 users and 5,000,000 rows of ledger. Forty times the engine's rate would be 4,320 events a second, more than the 3,575 with empty tables.
 
 **2xx to visible row.** Of 9.4 ms (medians of 100 events) 3.9 pass until Celery runs the task, the same as for a task that does nothing. Then 0.2 until the claim, 1.5 for the claim with its sync, 0.5 for decoding, 0.4 for `BEGIN`, 2.4 for six statements
 one after the other (a new customer has needed five since: 9.2 ms), 0.4 for the commit; the row is seen 0.3 later. asyncpg sends one statement at a time, and each needs the locks or results of the one before. A claim is on disk before its events are processed, otherwise a crash of Redis could give the same customer to two workers. A wake-up without Celery
@@ -89,7 +89,7 @@ could save at most those 3.9 ms; it would be a second way to do what Celery does
 
 **99th percentile over a bare application's.** The bare application answers from memory; an answer here waits for a put and its sync, and for the put before it. Its median is 2.8 ms at that load, and a burst of another program on the same cores takes longer than either: rounds of one run are between 0.2 and 5.5.
 
-**Drain over a bare program.** The worker takes 93 µs of processor time an event. Its additional work: claims and acknowledgements in Redis, checking and ordering the event, the outcome in the ledger. Rounds of one run are between 0.70 and 0.98.
+**Drain over a bare program.** The worker takes 125 µs of processor time an event. Its additional work: claims and acknowledgements in Redis, checking and ordering the event, the outcome in the ledger. Rounds of one run are between 0.75 and 0.90.
 
 **Out of 1,000,000 waiting events.** Rounds are on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a queue, however long it is; only Redis's memory grows with it.
 
