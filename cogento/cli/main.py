@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Place(NamedTuple):
+class _Entry(NamedTuple):
     """Where a command is defined, and its line in `cogento --help`."""
 
     module: str
@@ -30,74 +30,74 @@ class _Place(NamedTuple):
 
 
 COMMANDS = {
-    place.name: place
-    for place in (
-        _Place(
+    entry.name: entry
+    for entry in (
+        _Entry(
             "cogento.local.run",
             "run",
             "Start everything on this machine and watch rows arrive; Ctrl-C stops it.",
         ),
-        _Place("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
-        _Place("cogento.cli.adopt", "adopt", "Take over tables that another program made and filled."),
-        _Place(
+        _Entry("cogento.cli.migrate", "migrate", "Bring the tables up to date."),
+        _Entry("cogento.cli.adopt", "adopt", "Take over tables that another program made and filled."),
+        _Entry(
             "cogento.cli.check",
             "check",
             "Check settings, servers, rights, clocks and the endpoint at Stripe.",
         ),
-        _Place(
+        _Entry(
             "cogento.cli.status",
             "status",
             "Show what needs attention, what waits, what was done and what failed.",
         ),
-        _Place(
+        _Entry(
             "cogento.cli.explain",
             "explain",
             "Explain a customer, subscription or event: state, history, what it waits for.",
         ),
-        _Place(
+        _Entry(
             "cogento.cli.letters",
             "letters",
             "List, explain, retry, discard, reopen and export dead letters.",
         ),
-        _Place(
+        _Entry(
             "cogento.cli.waiting",
             "waiting",
             "List customers whose events wait: why, since when, and what comes next.",
         ),
-        _Place("cogento.cli.waiting", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
-        _Place(
+        _Entry("cogento.cli.waiting", "pause", "Hold back CUSTOMER's events, or everyone's with --all."),
+        _Entry(
             "cogento.cli.waiting",
             "resume",
             "Resume processing of CUSTOMER's events, or everyone's with --all.",
         ),
-        _Place(
+        _Entry(
             "cogento.cli.waiting",
             "try-now",
             "Try CUSTOMER's events now that are retried later, or wait for the customer's own event.",
         ),
-        _Place("cogento.cli.reconcile", "backfill", "Fill the tables with all that Stripe lists."),
-        _Place("cogento.cli.reconcile", "verify", "Compare the tables with Stripe, and repair them."),
-        _Place("cogento.cli.reconcile", "sweep", "Look for events that no webhook brought."),
-        _Place("cogento.cli.endpoint", "endpoint", "Make and check the webhook endpoint at Stripe."),
-        _Place(
+        _Entry("cogento.cli.reconcile", "backfill", "Fill the tables with all that Stripe lists."),
+        _Entry("cogento.cli.reconcile", "verify", "Compare the tables with Stripe, and repair them."),
+        _Entry("cogento.cli.reconcile", "sweep", "Look for events that no webhook brought."),
+        _Entry("cogento.cli.endpoint", "endpoint", "Make and check the webhook endpoint at Stripe."),
+        _Entry(
             "cogento.cli.forget", "forget", "Erase the personal data of CUSTOMER everywhere here, for good."
         ),
-        _Place(
+        _Entry(
             "cogento.cli.changes",
             "changes",
             "List what changed in the tables, a line each; with --follow as it happens.",
         ),
-        _Place("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
-        _Place(
+        _Entry("cogento.cli.roles", "roles", "List, grant and revoke users' roles."),
+        _Entry(
             "cogento.cli.roles_sql",
             "roles-sql",
             "Print SQL that gives each process a role of its own, with the least rights.",
         ),
-        _Place(
+        _Entry(
             "cogento.cli.send", "send", "Sign event files and send them to a receiver, one after the other."
         ),
-        _Place("cogento.cli.console", "console", "Serve the console's web pages."),
-        _Place("cogento.cli.console", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
+        _Entry("cogento.cli.console", "console", "Serve the console's web pages."),
+        _Entry("cogento.cli.console", "password", "Make the console's CONSOLE_PASSWORD_HASH."),
     )
 }
 
@@ -115,10 +115,10 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command of that name."""
-        place = COMMANDS.get(cmd_name)
-        if place is None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
             return None
-        command: click.Command = getattr(importlib.import_module(place.module), cmd_name.replace("-", "_"))
+        command: click.Command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
         _let_take("--data", data_option, command)
         if cmd_name not in OF_ALL_ACCOUNTS:
             _let_take("--account", account_option, command)
@@ -138,13 +138,13 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name without importing any."""
         named = [
-            CompletionItem(name, help=place.summary)
-            for name, place in COMMANDS.items()
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
             if name.startswith(incomplete)
         ]
         return named + click.Command.shell_complete(self, ctx, incomplete)
