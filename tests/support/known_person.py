@@ -170,7 +170,9 @@ def values(redis_url: str) -> Iterator[tuple[str, str]]:
         b"set": client.smembers,
         b"list": lambda key: client.lrange(key, 0, -1),
     }
-    for key in client.scan_iter():
+    for key in sorted(
+        set(client.scan_iter())
+    ):  # a table that is being resized gives keys twice, in another order
         value = readers[client.type(key)](key)  # type: ignore[index]
         yield key.decode(), repr(value)
         if b":event:" in key:
