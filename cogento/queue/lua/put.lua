@@ -118,9 +118,9 @@ end
 
 -- Whether a worker must be woken. Scripts run one after the other, so an event is put either before a worker's claim,
 -- which then takes it, or after one that found nothing, which cleared `until` (claim.lua), so that we ask for a wake-up.
--- While a worker is awake none is needed: a claim that finds mail is always followed by another. A lost wake-up,
--- or a worker that dies awake, costs at most the window; then every worker's own poll once a second finds the
--- mail. Each unanswered wake-up doubles the window, or wake-ups would pile up while no worker runs.
+-- While a worker is awake none is needed: a claim that finds events is always followed by another. A lost wake-up,
+-- or a worker that dies awake, costs at most the window; then every worker's own poll, twice a second, finds the
+-- events. Each unanswered wake-up doubles the window, or wake-ups would pile up while no worker runs.
 local function needs_wakeup()
   if added[QUEUED] == 0 then return 0 end
   local rung = redis.call('HMGET', BELL, 'until', 'rings')
