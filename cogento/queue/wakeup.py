@@ -1,6 +1,6 @@
 """The wake-up of a worker: one Celery message, by its task's name, that carries nothing.
 
-Losing or doubling one is harmless, for every worker polls once a second. So a failed one is counted and dropped. Knows the name
+Losing or doubling one is harmless, for every worker polls every half second. So a failed one is counted and dropped. Knows the name
 of the worker's task, and nothing else of the worker. Celery's keys in Redis are under a prefix of ours, and the broker is ours
 whatever the environment says: Redis and environment may be shared.
 """
