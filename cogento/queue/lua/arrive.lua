@@ -1,14 +1,15 @@
--- arrive: stores a copy of customers that move here from another shard; nobody works on it before `arrived`.
+-- arrive: stores a copy of customers that move here from another shard; no worker can claim them before arrived.lua.
 --
--- May be repeated, with the same events or others: what is here already stays as it is. A customer that has something else
--- here, for example after a failover that lost its move, gets the events and keeps its state.
+-- It may be repeated with the same events or others: an event that is stored here already is not changed. A customer that has
+-- other events here, for example after a failover that lost its move, gets these events too and keeps its state.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
--- ARGV[3…]  for each customer as leave.lua shows it: customer id, ms when it wakes, pause, crashes, ms of the next look at parked events,
---           count of waiting events, (id, place, tries, value) of each, count of parked ones, the same of each
--- Returns   {LAYOUT, the newer one that the shard knows}, or 1
+-- ARGV[2]   layout that the caller uses
+-- ARGV[3…]  for each customer, as leave.lua returns it: customer id, ms when its sleep ends, pause, crashes, ms when its parked
+--           events are next tried, count of waiting events, (id, score, tries, value) of each, count of parked events, the same
+--           four of each
+-- Returns   {LAYOUT, the newer layout that the shard knows}, or 1
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end
@@ -18,7 +19,7 @@ local function next_argument()
   return ARGV[at]
 end
 
--- Writes events into a mailbox, unless they are in the customer's other one.
+-- Adds events to the customer's waiting or parked ones, except events that are among the `other` ones.
 local function write(mailbox, other, gauge)
   local added, bytes = 0, 0
   for _ = 1, tonumber(next_argument()) do

@@ -1,10 +1,10 @@
--- arrived: gives a state to customers that have moved here and have nothing left in their former shard.
+-- arrived: sets the state of customers that have moved here and have nothing left in their former shard.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
+-- ARGV[2]   layout that the caller uses
 -- ARGV[3…]  customer ids
--- Returns   {LAYOUT, the newer one that the shard knows}, or how many of them had been on their way
+-- Returns   {LAYOUT, the newer layout that the shard knows}, or how many of these customers were still marked as moving
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end

@@ -1,13 +1,13 @@
--- beat: records a worker's heartbeat, in its own slot or, if it has none yet, in the lowest free one.
+-- beat: records a worker's heartbeat in the worker's slot or, if it has no slot yet, in the lowest free one.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   worker, a name without spaces
--- ARGV[3]   what else is noted of it: "started_ms took_ms version"
--- ARGV[4]   ms of silence after which a slot is another worker's to take
--- ARGV[5]   ms of silence after which a worker is forgotten
--- ARGV[6…]  (field, count) of delays to add
--- Returns   its slot
+-- ARGV[3]   what is stored with the heartbeat: "started_ms took_ms version"
+-- ARGV[4]   ms without a heartbeat after which another worker may use the slot
+-- ARGV[5]   ms without a heartbeat after which a worker is deleted
+-- ARGV[6…]  (field, count) to add to the counters of delays
+-- Returns   the worker's slot
 
 local worker, slot, taken = ARGV[2], nil, {}
 local noted = redis.call('HGETALL', WORKERS)

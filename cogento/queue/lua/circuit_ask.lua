@@ -1,15 +1,15 @@
--- circuit_ask: tells whether a worker may claim mail while a dependency is away or has just come back.
+-- circuit_ask: tells whether a worker may claim events while a dependency is unreachable or has just come back.
 --
--- A circuit is a hash. `errors`: how many in the window, while all is well. Open: `opened` (since when),
--- `why`, `failures` (openings and failed probes in a row), `probe` (when one worker is to try). Recovering:
--- `recovered` (since when) and `places` (workers let in since). It is closed when the hash has expired.
+-- A circuit is a hash. While it is closed: `errors` (how many in the window). While it is open: `opened` (since when), `why`,
+-- `failures` (openings and failed probes in a row), `probe` (when one worker is to probe). While the dependency recovers, also:
+-- `recovered` (since when) and `places` (how many workers may claim since). The circuit is closed again when the hash expires.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now
 -- ARGV[2]  dependency
--- ARGV[3]  ms that a probe may take; then another worker makes one
--- ARGV[4]  ms of each step of a recovery: one place in the first, two in the second, four in the third …
--- ARGV[5]  ms after which an open circuit that nobody asks about is forgotten
+-- ARGV[3]  ms that a probe may take; after that another worker probes
+-- ARGV[4]  ms of each step of a recovery: one worker may claim in the first step, two in the second, four in the third …
+-- ARGV[5]  ms after which an open circuit is deleted if no worker asks about it
 -- Returns  {1 GO | 2 WAIT | 3 PROBE, when to ask again, failures in a row}
 
 local GO, WAIT, PROBE = 1, 2, 3

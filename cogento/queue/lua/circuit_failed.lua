@@ -1,17 +1,17 @@
--- circuit_failed: counts a worker's failure to reach a dependency, and opens the circuit when it has to be.
+-- circuit_failed: counts a worker's failure to reach a dependency, and opens the circuit after enough of them.
 --
--- While it recovers, one failure of work that began after the recovery did is enough; earlier work proves nothing.
+-- While the dependency recovers, one failure of work that began during the recovery opens it; earlier work does not count.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now
 -- ARGV[2]  dependency
 -- ARGV[3]  when the work that failed began
--- ARGV[4]  errors that open it, within
--- ARGV[5]  so many ms
--- ARGV[6]  when to probe, if this opens it
--- ARGV[7]  ms after which an open circuit that nobody asks about is forgotten
+-- ARGV[4]  how many errors open the circuit
+-- ARGV[5]  ms within which these errors are counted
+-- ARGV[6]  when to probe, if this failure opens the circuit
+-- ARGV[7]  ms after which an open circuit is deleted if no worker asks about it
 -- ARGV[8]  why
--- Returns  1 when this opened it, else 0
+-- Returns  1 if this failure opened the circuit, else 0
 
 local key = circuit_of(ARGV[2])
 local opened, recovered = unpack(redis.call('HMGET', key, 'opened', 'recovered'))

@@ -1,12 +1,12 @@
--- circuit_probed: records the result of a probe; the worker whose probe succeeded has the first place.
+-- circuit_probed: records the result of a probe; the worker whose probe succeeded is the first that may claim (`places`).
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now
 -- ARGV[2]  dependency
 -- ARGV[3]  when to probe again, or 0: the dependency answered
--- ARGV[4]  ms after which the circuit is forgotten: if open and asked about by nobody, or if recovered
--- ARGV[5]  why, if it failed
--- Returns  1, or 0 when the circuit is not open any more and nothing was changed
+-- ARGV[4]  ms after which the circuit is deleted: if it is open and no worker asks about it, or because it has recovered
+-- ARGV[5]  why, if the probe failed
+-- Returns  1, or 0 if the circuit is not open any more, and nothing was changed
 
 local key = circuit_of(ARGV[2])
 local opened, recovered = unpack(redis.call('HMGET', key, 'opened', 'recovered'))

@@ -1,25 +1,26 @@
--- claim: leases the customers at the head of the line to one worker, with their oldest mail.
+-- claim: leases the customers that have been ready longest to one worker, and returns their oldest events.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
+-- ARGV[2]   layout that the caller uses
 -- ARGV[3]   token, used for no other claim
 -- ARGV[4]   when the lease ends
--- ARGV[5-7] most customers, most events, most events of one customer
--- ARGV[8]   bytes of values after which nothing is added
--- ARGV[9]   ms for which this claim, at least, makes wake-ups unnecessary
--- ARGV[10-11] ms for which its worker lingers: for each event, and at most (retries.py)
--- Returns   {LAYOUT, the newer one that the shard knows}, and no customer is leased; or one a customer: {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
+-- ARGV[5-7] maximum of customers, of events, and of events of one customer
+-- ARGV[8]   bytes of values after which no further event is returned
+-- ARGV[9]   ms for which, at least, this claim makes wake-ups unnecessary
+-- ARGV[10-11] ms for which the worker lingers before its next claim: for each event, and at most (retries.py)
+-- Returns   {LAYOUT, the newer layout that the shard knows}, and no customer is leased; or one per customer:
+--            {customer id, crashes, {event id, value, tries or nil, …}}, oldest event first
 
 local newer = newer_layout(ARGV[2])
-if newer and newer[1] == 'LAYOUT' then return newer end -- if a newer layout cannot be stored, this shard's mail is claimed all the same
+if newer and newer[1] == 'LAYOUT' then return newer end -- if a newer layout cannot be stored, events are claimed nevertheless
 local token, expires = ARGV[3], ARGV[4]
 local customers_limit, events_limit, batch_limit = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local bytes_limit, bytes = tonumber(ARGV[8]), 0
-local TOGETHER = 8 -- values read at once; at most so many are read beyond `bytes_limit` and not returned
+local TOGETHER = 8 -- values read in one call; at most this many are read beyond `bytes_limit` and not returned
 local is_any_tried = redis.call('EXISTS', TRIES) == 1
 
--- Reads a customer's oldest mail; an id whose event is gone leaves the mailbox.
+-- Returns a customer's oldest events; removes an id whose event is gone from the mailbox.
 local function open(customer, limit)
   local ids, batch = redis.call('ZRANGE', mail_of(customer), 0, limit - 1), {}
   local tries = is_any_tried and fields_of(TRIES, ids) or {}
@@ -63,8 +64,9 @@ end
 chunked_call('ZREM', READY, taken)
 chunked_call('ZADD', LEASES, leases)
 chunked_call('HSET', OWNERS, owners)
--- A worker that claims is awake and will claim again; the last one to find nothing notes that none is (put.lua).
--- A wake-up would not shorten the time for which it lingers, and the batch itself takes about as long.
+-- A worker whose claim returned events will claim again, so no wake-up is needed until then. A claim that finds no events while
+-- no customer is leased deletes BELL: no worker is awake (put.lua). The time includes the linger twice, because a wake-up
+-- would not shorten it, and processing the batch takes about as long.
 local linger = math.min(events * tonumber(ARGV[10]), tonumber(ARGV[11]))
 if #claimed > 0 then
   redis.call('HSET', BELL, 'until', now + math.max(tonumber(ARGV[9]), 2 * linger), 'rings', 0)

@@ -1,10 +1,10 @@
--- events: reads stored events by id, for people.
+-- events: returns stored events by id, to be shown to people.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   bytes of values after which no more are read
+-- ARGV[2]   bytes of values after which no further value is read
 -- ARGV[3…]  event ids
--- Returns   one an event: its value, or nil where it is gone or the values before it were too long
+-- Returns   one per event: its value, or nil if it is gone or the values before it reached the limit
 
 local bytes_limit, bytes, values = tonumber(ARGV[2]), 0, {}
 for i = 3, #ARGV do

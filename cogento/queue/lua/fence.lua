@@ -1,14 +1,14 @@
--- fence: notes what a receiver let in and kept out since its last note.
+-- fence: records how many events a receiver accepted and ignored since its last record.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   whose events it lets in: "livemode account"
--- ARGV[3]   how many events it let in
--- ARGV[4]   an event that named no account and was kept out, or nothing
--- ARGV[5…]  (reason, count) of those that it kept out; bad_signatures of webhooks that no secret signed
+-- ARGV[2]   whose events it accepts: "livemode account"
+-- ARGV[3]   how many events it accepted
+-- ARGV[4]   id of an event that was ignored because it named no account, or empty
+-- ARGV[5…]  (reason, count) of ignored events; as reason bad_signatures, webhooks that were signed with none of our secrets
 -- Returns   nothing
 --
--- What was kept out is counted since an event was last let in; with other settings the count starts again.
+-- Ignored events are counted since an event was last accepted; when a receiver's settings differ, the count starts again.
 
 local known = redis.call('HMGET', FENCE, 'expects', 'let_in_ms')
 local let_in = tonumber(ARGV[3]) > 0

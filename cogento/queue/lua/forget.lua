@@ -1,10 +1,10 @@
--- forget: takes all of a customer's events out for good, and erases reasons of its pause and of pauses that name the person.
+-- forget: deletes all events of a customer, and erases the reason of its pause and of every pause that names the person.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   customer id
--- ARGV[3…]  what names the person, to be looked for in the reasons of all pauses
--- Returns   how many events were taken out, or -1: the customer is being worked on, and nothing was done
+-- ARGV[3…]  texts that name the person, to be searched for in the reasons of all pauses
+-- Returns   how many events were deleted, or -1: a worker has leased the customer, and nothing was changed
 
 local LEASED = -1
 local customer = ARGV[2]
@@ -32,7 +32,7 @@ local function names_person(value)
   return false
 end
 
--- The pause stays; who and why, which follow its time, are erased.
+-- The pause stays in force; who paused and why, which follow its time in the value, are erased.
 local pauses = redis.call('HGETALL', PAUSES)
 for i = 1, #pauses, 2 do
   if pauses[i] == customer or names_person(pauses[i + 1]) then

@@ -1,10 +1,10 @@
--- here: tells which customers have anything in this shard; when it answers, the shard has noted the layout.
+-- here: tells which customers have anything in this shard; the shard has stored the layout before it replies.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
+-- ARGV[2]   layout that the caller uses
 -- ARGV[3…]  customer ids
--- Returns   {LAYOUT, the newer one that the shard knows}, or one a customer: 1 | 0
+-- Returns   {LAYOUT, the newer layout that the shard knows}, or one per customer: 1 | 0
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end

@@ -1,17 +1,17 @@
--- inspect: looks at some customers' mailboxes, and restores what was lost of their states.
+-- inspect: checks some customers' mailboxes, and restores what was lost of their states.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   ms for which a lost lease is renewed, as its owner may still be at work
--- ARGV[3]   events after which no further customer is looked at
--- ARGV[4]   mail | held: with held, customers that have mail are left out, for they were looked at before
+-- ARGV[2]   ms for which a lost lease is restored, because its owner may still be processing
+-- ARGV[3]   number of events after which no further customer is checked
+-- ARGV[4]   mail | held: with held, customers that have waiting events are skipped, because they were checked before
 -- ARGV[5…]  customer ids
--- Returns   {customers looked at, events waiting, parked, their bytes, customers repaired, {id of each event}}
+-- Returns   {customers checked, waiting events, parked events, bytes of both, customers repaired, {id of each event}}
 
 local lease_ms, events_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 local looked, waiting, parked, bytes, repaired, ids = 0, 0, 0, 0, 0, {}
 
--- Adds up a mailbox's events; ids without an event leave it, unless a worker has read them already.
+-- Counts a mailbox's events and their bytes. Removes ids whose event is gone, unless a worker may have read it already.
 local function add_up(customer, mailbox, is_leased)
   local kept = 0
   for _, id in ipairs(redis.call('ZRANGE', mailbox, 0, -1)) do
@@ -32,8 +32,8 @@ local function remove_from(customer, states)
   return left
 end
 
--- The one state of a customer with mail. An owner may be at work, and a pause stays one: a customer with any trace of
--- either must not become ready.
+-- Leaves a customer with waiting events in at most one state. A lease's owner may still be processing, and a pause must stay in
+-- force: a customer for which either is recorded anywhere must not become ready.
 local function repair_state(customer)
   if redis.call('HEXISTS', OWNERS, customer) == 1 and not redis.call('ZSCORE', LEASES, customer) then
     redis.call('ZADD', LEASES, is_moving(customer) and NEVER or now + lease_ms, customer)
@@ -53,7 +53,7 @@ local function repair_state(customer)
   return 0
 end
 
--- Nearly all are in order, and a few calls for all of them show it.
+-- Nearly all customers need no repair; a few calls for all of them together show which do.
 local customers = {unpack(ARGV, 5)}
 local scores = {}
 for i, list in ipairs({READY, LEASES, SLEEPING, PAUSED, SINCE}) do scores[i] = chunked_query('ZMSCORE', list, customers) end

@@ -1,24 +1,24 @@
 -- leave: begins to move customers to another shard: leases them to the move, and returns their mailboxes.
 --
--- No worker gets a customer whose mail moves, in either shard, until all of it is in the new one (layout.py has the steps). The
--- move's lease never ends: the next process that moves mailboxes continues with it.
+-- Until all events of a moving customer are in the new shard, no worker can claim the customer in either shard (layout.py has
+-- the steps). The move's lease never ends: if a move is interrupted, the next process that moves mailboxes continues it.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
--- ARGV[3-4] events and bytes of values after which no further customer is begun with, and no further value read
+-- ARGV[2]   layout that the caller uses
+-- ARGV[3-4] number of events, and bytes of values, after which no further customer is begun; after the bytes, no value is read
 -- ARGV[5…]  customer ids
--- Returns   {LAYOUT, the newer one that the shard knows}, or {customers looked at, {one a customer that is here and that no
---            worker has leased}}:
---            {customer id, ms when it wakes or 0, its pause or '', crashes, ms of the next look at parked events or 0,
---             {id, place, tries or '', value or nil, …} of waiting events, the same of parked ones}
+-- Returns   {LAYOUT, the newer layout that the shard knows}, or {how many of the ids were processed, {one per customer that has
+--            anything here and that no worker has leased}}:
+--            {customer id, ms when its sleep ends or 0, its pause or '', crashes, ms when its parked events are next tried or 0,
+--             {id, score, tries or '', value or nil, …} of waiting events, the same of parked events}
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end
 local events_limit, bytes_limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 local looked, left, events, bytes = 0, {}, 0, 0
 
--- A mailbox's events; an id whose event is gone leaves it.
+-- Returns a mailbox's events; removes an id whose event is gone.
 local function show(customer, mailbox, gauge)
   local shown = {}
   local ids = redis.call('ZRANGE', mailbox, 0, -1, 'WITHSCORES')

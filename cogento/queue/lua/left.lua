@@ -1,10 +1,10 @@
--- left: forgets customers that are complete in another shard, unless anything changed since leave.lua showed them.
+-- left: deletes customers that are complete in another shard, unless anything changed since leave.lua returned them.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
+-- ARGV[2]   layout that the caller uses
 -- ARGV[3…]  for each customer: customer id, pause or '', count and ids of its events, waiting or parked
--- Returns   {LAYOUT, the newer one that the shard knows}, or one a customer: 1 nothing of it is here | 0 it has changed
+-- Returns   {LAYOUT, the newer layout that the shard knows}, or one per customer: 1 nothing of it is here | 0 it has changed
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end
@@ -24,7 +24,7 @@ local function is_as_shown(customer, pause, mail, held, known, count)
   return #mail + #held == count
 end
 
--- Its lease ends last: until then the next process that moves mailboxes repeats what failed half way.
+-- The lease ends last: if the script fails before that, the next process that moves mailboxes repeats it.
 local function forget(customer, mail, held)
   redis.call('DEL', mail_of(customer), held_of(customer))
   for gauge, ids in pairs({waiting = mail, parked = held}) do

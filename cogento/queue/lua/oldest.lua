@@ -1,18 +1,18 @@
--- oldest: which customers wait longest for a worker, and how old the oldest event of a paused customer is.
+-- oldest: tells which customers have waited longest for a worker, and when the oldest event of a paused customer was received.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   most customers
--- Returns   {received_ms of the oldest event at the head of a paused mailbox or nil, then of those that are not paused
---            customer id, received_ms of the event at its head, …}, the longest wait first
+-- ARGV[2]   maximum of customers
+-- Returns   {received_ms of the oldest event at the head of a paused mailbox or nil, then for customers that are not paused:
+--            customer id, received_ms of the event at the head of its mailbox, …}, the longest wait first
 --
--- `since` lists paused customers too. Where there are too many of them to look at, each answer is the oldest among
--- the first customers of its state.
+-- `since` lists paused customers too. If there are too many of them to read, each result is the oldest among the first
+-- customers of its state.
 
 local MAX_LOOKED_AT, AT_ONCE, FIRST_OF_STATE = 2000, 100, 1000
 local limit, paused_customers = tonumber(ARGV[2]), redis.call('ZCARD', PAUSED)
 
--- The oldest event of a state's first customers, and its customer.
+-- Returns received_ms of the oldest event of a state's first customers, and the event's customer.
 local function oldest_of(state)
   local oldest, whose
   local customers = redis.call('ZRANGE', state, 0, FIRST_OF_STATE - 1)

@@ -1,20 +1,20 @@
--- pace: when the next request to Stripe may be sent, for all processes together.
+-- pace: tells when the next request to Stripe may be sent, for all processes together.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   most requests a second
--- ARGV[3]   what happens: take (a request wants to be sent) | slow (Stripe said "too many") | shut (it refuses the key)
--- ARGV[4]   ms for which nobody is to send, with slow and shut
+-- ARGV[2]   maximum of requests per second
+-- ARGV[3]   take (a process wants to send a request) | slow (Stripe answered "too many") | shut (Stripe refused the API key)
+-- ARGV[4]   with slow and shut: ms for which no process may send
 -- Returns   {ms to wait before sending, ms for which the key is known to be refused}
 
 local RECOVERY_SECONDS = 60
-local SPACING = 1.05 -- requests arrive some ms early or late: with a little more space no second gets too many
+local SPACING = 1.05 -- requests arrive some ms early or late: slightly wider spacing keeps each second within the limit
 local most, what, hold = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local kept = redis.call('HMGET', PACE, 'free', 'rate', 'since', 'shut')
 local free, shut = tonumber(kept[1] or 0), tonumber(kept[4] or 0)
 local slowed, since = tonumber(kept[2] or most), tonumber(kept[3] or 0)
 
--- Requests are spaced evenly; a rate that was halved recovers gradually.
+-- Requests are spaced evenly; a rate that was halved rises again gradually.
 local function rate()
   return math.min(most, slowed + most * (now - since) / 1000 / RECOVERY_SECONDS)
 end
@@ -23,7 +23,7 @@ local function set(...) redis.call('HSET', PACE, ...) end
 
 if what == 'shut' then set('shut', math.max(shut, now + hold)) end
 if what == 'slow' then
-  -- Others meet the same limit within the second; the rate is halved once for all of them.
+  -- Other requests reach the same limit within the second; the rate is halved once for all of them.
   if now - since > 1000 then set('rate', math.max(1, rate() / 2), 'since', now) end
   set('free', string.format('%.3f', math.max(free, now + hold)))
 end

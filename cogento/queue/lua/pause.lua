@@ -1,13 +1,13 @@
--- pause: holds one customer's mail, or all, until resumed. A batch under way ends as usual.
+-- pause: keeps one customer's events, or all events, waiting until they are resumed. A claimed batch is processed as usual.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   customer id, or empty for everything
--- ARGV[3]   layout that the caller goes by
+-- ARGV[2]   customer id, or empty for all customers
+-- ARGV[3]   layout that the caller uses
 -- ARGV[4]   home | former: a former shard does not pause a customer that has nothing in it
 -- ARGV[5]   who pauses it and why (pauses.py)
--- Returns   {LAYOUT, the newer one that the shard knows} | -1 ELSEWHERE, or 1 if it was not paused before, else 0, and the
---           earlier pause stays as it was
+-- Returns   {LAYOUT, the newer layout that the shard knows} | -1 ELSEWHERE | 1 if there was no pause before | 0 if there was
+--            one: the earlier pause is unchanged
 
 local newer = newer_layout(ARGV[3])
 if newer then return newer end

@@ -1,29 +1,29 @@
--- put: puts envelopes into their customers' mailboxes, each event once.
+-- put: adds envelopes to their customers' mailboxes; an event that is there already is not added again.
 --
 -- KEYS[1…]  tags of shards
 -- ARGV[1]   now
--- ARGV[2…]  for each shard: how many arguments it has, and these:
---             layout that the caller goes by
---             home | former: a former shard takes no mail of a customer that has nothing in it
---             most events of one customer, most events in all, most bytes in all
---             ms after a wake-up before the next one, and the most to which unanswered ones lengthen that
---             four an envelope: event id, customer id, created (Unix seconds), value (codec.py)
--- Returns   one a shard: {LAYOUT, the newer one that the shard knows}, and the shard stores nothing; or
---            {1 = wake a worker | 0, then one an envelope:
---            1 QUEUED | 2 DUPLICATE | 3 FULL | 4 ELSEWHERE | the stored value, where its content differs
---            | {the stored value}, where its content differs and it is not in this customer's mailbox}
---            or the error of this shard, while the others' envelopes are stored;
---            or the error EVICTS, and nothing is stored: the server's configuration was changed, and a full server
---            would make room by throwing waiting events away. A check now and then would notice only after some were lost.
+-- ARGV[2…]  for each shard: the number of its arguments, then these arguments:
+--             layout that the caller uses
+--             home | former: a former shard accepts no events of a customer that has nothing in it
+--             maximum of events of one customer, of events in all, of bytes in all
+--             ms from one wake-up to the next, and the maximum to which unanswered wake-ups lengthen this time
+--             four per envelope: event id, customer id, created (Unix seconds), value (codec.py)
+-- Returns   one per shard: {LAYOUT, the newer layout that the shard knows}, and the shard stores nothing; or
+--            {1 = wake a worker | 0, then one per envelope:
+--            1 QUEUED | 2 DUPLICATE | 3 FULL | 4 ELSEWHERE | the stored value, if its content differs
+--            | {the stored value}, if its content differs and it is not in this customer's mailbox}
+--            or the error of this shard, while the envelopes of other shards are stored;
+--            or, for all shards, the error EVICTS, and nothing is stored: the server's configuration was changed, and a server
+--            whose memory is full would delete waiting events. A periodic check would find this only after some were lost.
 
 local QUEUED, DUPLICATE, FULL, ELSEWHERE, HEADER = 1, 2, 3, 4, 15
--- Puts into one shard: ARGV[first] to ARGV[last] are its envelopes.
+-- The shard that is being put into: ARGV[first] to ARGV[last] are its envelopes.
 local first, last, is_home, customer_limit, total_limit, byte_limit
 local stats, total, bytes, added
 local is_all_quiet
 
--- How many events of each customer wait and are parked. Nearly all have none, and `since` shows that in one call.
--- Where keys were lost, that is not certain: such a customer may have a state or not.
+-- Counts the waiting and parked events of each customer. Nearly all customers have none, which `since` shows in one call.
+-- Where keys were lost, `since` does not prove it: such a customer is `uncertain`, and may or may not have a state.
 local waiting, parked, uncertain, has_parked_or_pauses
 local function count()
   local customers, is_whole = {}, is_in_step(is_all_quiet)
@@ -39,8 +39,8 @@ local function count()
   end
 end
 
--- Stores all values in one call. False, and nothing is stored, where the envelopes must be put one by one: something
--- does not fit, or is there already, or comes twice.
+-- Stores all values in one call. Returns false, and stores nothing, if the envelopes must be put one by one: a limit would
+-- be exceeded, or an event is stored already or is given twice.
 local function store_together()
   local values, size, events, seen = {}, 0, {}, {}
   for i = first, last, 4 do
@@ -54,9 +54,9 @@ local function store_together()
   return redis.pcall('MSETNX', unpack(values)) == 1
 end
 
--- The answer for an event that is not inserted: it is there already, or nothing more fits. Nil where it is stored but
--- in no mailbox, because a put failed half way or its mailbox was lost: then it is inserted. Where the content differs,
--- only the stored body says which customer it belongs to (enqueue.py).
+-- Returns the code for an event that is not inserted: it is stored already, or exceeds a limit. Returns nil if it is stored but
+-- in no mailbox, because an earlier put failed half way or the mailbox was lost: the caller then inserts it. If the content
+-- differs, only the stored body tells which customer the stored event belongs to (enqueue.py).
 local fresh -- customers that get their state at the end of this put
 local function reject(id, customer, value, why)
   local stored = redis.call('GET', event_of(id))
@@ -72,7 +72,7 @@ local function reject(id, customer, value, why)
   return FULL
 end
 
--- Stores one value; nil, or else the answer for an event that is not inserted.
+-- Stores one value. Returns nil, or the code for an event that is not inserted.
 local function store(id, customer, value)
   if waiting[customer] + parked[customer] >= customer_limit or total >= total_limit or bytes + #value > byte_limit then
     return reject(id, customer, value)
@@ -81,7 +81,7 @@ local function store(id, customer, value)
   if not set or set.err then return reject(id, customer, value, set and set.err) end
 end
 
--- The place after the last event, waiting or parked, of the same second: arrival orders a second.
+-- The score after that of the last event, waiting or parked, of the same second: events of one second are in order of arrival.
 local function score_for(customer, created)
   local first = created * SECOND
   local last = first - 1
@@ -97,13 +97,13 @@ local function insert(id, customer, created, value)
   waiting[customer] = waiting[customer] + 1
   if uncertain[customer] then
     uncertain_customers[#uncertain_customers + 1] = customer
-  elseif waiting[customer] == 1 then -- with mail it has its state already
+  elseif waiting[customer] == 1 then -- a customer that had events has its state already
     new_customers[#new_customers + 1], fresh[customer] = customer, true
     since[#since + 1], since[#since + 2] = tonumber(string.sub(value, 3, HEADER)) or now, customer
   end
 end
 
--- Gives customers that had no mail their state, as `set_state` would one by one.
+-- Sets the state of customers that had no waiting events, as `set_state` would one by one.
 local function set_state_of_new()
   local paused, ready = has_parked_or_pauses and fields_of(PAUSES, new_customers) or {}, {}
   for i, customer in ipairs(new_customers) do
@@ -116,11 +116,11 @@ local function set_state_of_new()
   for _, customer in ipairs(uncertain_customers) do incr_stat('repaired', restore_state(customer)) end
 end
 
--- Whether a worker must be woken. Scripts run one after the other, so an event is put either before a worker's claim,
--- which then takes it, or after one that found nothing, which cleared `until` (claim.lua), so that we ask for a wake-up.
--- While a worker is awake none is needed: a claim that finds events is always followed by another. A lost wake-up,
--- or a worker that dies awake, costs at most the window; then every worker's own poll, twice a second, finds the
--- events. Each unanswered wake-up doubles the window, or wake-ups would pile up while no worker runs.
+-- Whether a worker must be woken. Scripts run one after the other, so an event is put either before a worker's claim, which
+-- then returns it, or after a claim that found nothing and deleted `until` (claim.lua), so that this put asks for a wake-up.
+-- While a worker is awake no wake-up is needed: a claim that finds events is always followed by another. If a wake-up is lost,
+-- or a worker crashes while awake, the next put after the window asks again, and every worker's own poll, twice a second,
+-- finds the events meanwhile. Each unanswered wake-up doubles the window; else they would pile up while no worker runs.
 local function needs_wakeup()
   if added[QUEUED] == 0 then return 0 end
   local rung = redis.call('HMGET', BELL, 'until', 'rings')
@@ -154,7 +154,7 @@ local function put()
     end
   end
   set_state_of_new()
-  if added[QUEUED] > 0 then -- pcall: as `incr_stat`
+  if added[QUEUED] > 0 then -- pcall: as in `incr_stat`
     local waits, size, accepted = stats[1] + added[QUEUED], stats[3] + added.bytes, stats[4] + added[QUEUED]
     redis.pcall('HSET', STATS, 'waiting', waits, 'bytes', size, 'accepted', accepted)
   end
@@ -164,7 +164,7 @@ local function put()
   return results
 end
 
--- Notes what the shard has before anything is put into it.
+-- Reads the arguments and gauges of a shard before anything is put into it.
 local function begin(at, to)
   first, last, is_home = at + 7, to, ARGV[at + 1] == 'home'
   customer_limit, total_limit, byte_limit = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
@@ -180,8 +180,8 @@ local is_safe = type(memory) ~= 'string' or string.find(memory, 'maxmemory_polic
 local policy = not is_safe and string.match(memory, 'maxmemory_policy:(%S+)')
 if policy then return redis.error_reply('EVICTS maxmemory-policy is ' .. policy) end
 
--- Asked about all shards at once, because a call costs more than its work: which layouts they know, and whether any has
--- parked events, pauses or customers that sleep.
+-- Read for all shards at once, because a Redis call costs more than the work that it does: the layout that each shard knows,
+-- and whether any shard has parked events, pauses or sleeping customers.
 local known, seldom = {}, {}
 for i, shard in ipairs(KEYS) do
   turn_to(shard)

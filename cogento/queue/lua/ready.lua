@@ -1,4 +1,4 @@
--- ready: tells whether a claim could find something: customers in line, or ones that recover.lua or wake.lua would put there.
+-- ready: tells whether a claim could find events: of customers that are ready, or that recover.lua or wake.lua would make ready.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2…]  three a gauge: its name, the counted number, its value at that time
+-- ARGV[2…]  three per gauge: its name, the counted number, its value at that time
 -- Returns   1
 
 for i = 2, #ARGV, 3 do

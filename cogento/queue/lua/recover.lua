@@ -1,9 +1,9 @@
--- recover: puts customers whose lease has expired back in line, and counts the crash. No other script does this.
--- Where Redis lost the owner, even a healthy worker could not settle: that is no crash.
+-- recover: ends leases that have expired, so that the customers can be claimed again, and counts each as a crash. No other
+-- script does this. If Redis lost the lease's owner, even a healthy worker could not settle: this is not counted.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   most customers in one go
+-- ARGV[2]   maximum of customers
 -- Returns   how many were recovered
 
 local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, ARGV[2])

@@ -1,10 +1,10 @@
--- release: gives customers back untouched; a worker that is asked to stop does this.
+-- release: ends a worker's leases and leaves the events as they are; a worker that is asked to stop does this.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   token
 -- ARGV[3…]  customer ids
--- Returns   how many were this worker's and are back in line
+-- Returns   how many of the customers were leased with this token, and can be claimed again
 
 local released = 0
 for i = 3, #ARGV do

@@ -1,9 +1,9 @@
--- release_orphans: gives back customers whose claim's answer never reached its worker, by the claims' tokens.
+-- release_orphans: ends the leases of claims whose reply never reached the worker, by the claims' tokens.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2…]  tokens
--- Returns   how many customers are back in line
+-- Returns   how many customers can be claimed again
 
 local orphaned = {}
 for i = 2, #ARGV do orphaned[ARGV[i]] = true end

@@ -1,9 +1,9 @@
--- remove: takes one event out by its id, as an operator may; never while a worker has leased the customer.
+-- remove: deletes one event by its id, for an operator; never while a worker has leased the customer.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2-3] customer id, event id
--- Returns   1 REMOVED | 0 ABSENT | 2 LEASED: the customer is being worked on, try again
+-- Returns   1 REMOVED | 0 ABSENT | 2 LEASED: a worker has leased the customer, try again
 
 local REMOVED, ABSENT, LEASED = 1, 0, 2
 local customer, id = ARGV[2], ARGV[3]

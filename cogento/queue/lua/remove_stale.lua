@@ -1,11 +1,11 @@
--- remove_stale: takes customers out of a list that have no events for which they could be in it.
+-- remove_stale: removes customers from a list if they have no events for which they could be in it.
 --
 -- KEYS[1]  tag
 -- ARGV[1]  now
 -- ARGV[2]  list: ready | sleeping | paused | since | parked
 -- ARGV[3]  cursor
--- ARGV[4]  about how many are looked at
--- Returns  {next cursor, how many were taken out}
+-- ARGV[4]  about how many customers to check
+-- Returns  {next cursor, how many customers were removed}
 
 local list = tag .. ':' .. ARGV[2]
 local box_of = list == PARKED and held_of or mail_of

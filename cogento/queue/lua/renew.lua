@@ -1,11 +1,11 @@
--- renew: makes a worker's leases last longer; those that have ended or passed to another stay as they are.
+-- renew: extends a worker's leases; those that have ended or passed to another worker stay as they are.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   token
 -- ARGV[3]   when the leases are to end
 -- ARGV[4…]  customer ids
--- Returns   how many are still this worker's
+-- Returns   how many of the customers are still leased with this token
 
 local held = 0
 for i = 4, #ARGV do

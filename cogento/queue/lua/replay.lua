@@ -1,4 +1,4 @@
--- replay: lets a customer's mail be tried again now: what is parked returns, sleep ends.
+-- replay: lets a customer's events be tried again now: parked events become waiting ones, and the customer's sleep ends.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

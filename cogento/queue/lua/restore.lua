@@ -1,12 +1,12 @@
--- restore: puts stored events that are in no mailbox into their customers' mailboxes.
+-- restore: adds stored events that are in no mailbox to their customers' mailboxes.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   layout that the caller goes by
+-- ARGV[2]   layout that the caller uses
 -- ARGV[3]   home | former: a former shard restores no events of a customer that has nothing else in it
--- ARGV[4…]  four an event: id, customer id, created (Unix seconds), header of the value that was read (codec.py)
--- Returns   {LAYOUT, the newer one that the shard knows}, or
---           one an event: 1 RESTORED | 0 it is in its mailbox, has another value by now, is gone, or belongs elsewhere
+-- ARGV[4…]  four per event: id, customer id, created (Unix seconds), header of the value that the caller read (codec.py)
+-- Returns   {LAYOUT, the newer layout that the shard knows}, or
+--           one per event: 1 RESTORED | 0 it is in its mailbox, has another value by now, is gone, or belongs to another shard
 
 local newer = newer_layout(ARGV[2])
 if newer then return newer end

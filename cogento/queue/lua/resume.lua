@@ -1,11 +1,11 @@
--- resume: ends a pause; the customer's mail joins the line.
+-- resume: ends a pause; the customer's events can be claimed again.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   customer id, or empty for everything
--- ARGV[3]   layout that the caller goes by
+-- ARGV[2]   customer id, or empty for all customers
+-- ARGV[3]   layout that the caller uses
 -- ARGV[4]   home | former: as for pause.lua
--- Returns   {LAYOUT, the newer one that the shard knows} | -1 ELSEWHERE, or 1 if it was paused, else 0
+-- Returns   {LAYOUT, the newer layout that the shard knows} | -1 ELSEWHERE | 1 if there was a pause | 0
 
 local newer = newer_layout(ARGV[3])
 if newer then return newer end

@@ -1,11 +1,11 @@
--- scan: reads the events of some customers, those that have waited longest first. It changes nothing.
+-- scan: returns the events of some customers, those that have waited longest first. It changes nothing.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   parked | waiting: which of their events
--- ARGV[3]   the place of the first customer to read
--- ARGV[4-6] most customers, most events, and bytes of values after which no further customer is read
--- Returns   {customers read, {customer id, event id, value, …}}; a customer is read whole, up to the most events
+-- ARGV[3]   the position of the first customer to read
+-- ARGV[4-6] maximum of customers, maximum of events, and bytes of values after which no further customer is read
+-- Returns   {customers read, {customer id, event id, value, …}}; all events of a customer are read, up to the maximum of events
 
 local is_parked = ARGV[2] == 'parked'
 local first, customers_limit = tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -1,12 +1,12 @@
--- settle: ends a worker's lease on each customer with what became of its events.
+-- settle: ends a worker's lease on each customer, and records what became of its events.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   token
--- ARGV[3]   when to look at parked events again
--- ARGV[4…]  for each customer, once: customer id, when to wake (0: no sleep), 1 = release what is parked | 0,
---           count and ids of done events, count and ids of parked ones, count and (id, tries) of failed ones
--- Returns   one a customer: 1 SETTLED | 0 LOST: another owner or none, and nothing was changed
+-- ARGV[3]   when to try parked events again
+-- ARGV[4…]  for each customer, once: customer id, when its sleep ends (0: no sleep), 1 = try its parked events again now | 0,
+--           count and ids of done events, count and ids of events to park, count and (id, tries) of failed events
+-- Returns   one per customer: 1 SETTLED | 0 LOST: the lease has another owner or none, and nothing was changed
 
 local SETTLED, LOST = 1, 0
 local at = 3
@@ -33,7 +33,7 @@ local function park(customer, id)
   incr_stat('parked', 1)
 end
 
--- The effects of all settlements are written together at the end: a call costs more than its work.
+-- These changes of all settlements are written together at the end: a Redis call costs more than the work that it does.
 local finished, gone = {}, {}
 
 local function finish(customer, done)
@@ -53,7 +53,8 @@ local function settle(settlement)
   if settlement.release == '1' and is_any_parked then unpark(customer) end
 end
 
--- As `set_state`, except that customers without mail are forgotten together; usually none of them has any left.
+-- As `set_state`, except that customers without events are only collected in `gone`, to be removed from `since` and CRASHES
+-- together; usually none of the customers has events left.
 local FEW = 16
 local function set_state_or_drop(settlements)
   for first = 1, #settlements, FEW do
@@ -67,8 +68,8 @@ local function set_state_or_drop(settlements)
   end
 end
 
--- A suspect stays one until its mailbox is empty: else each harmless event before a deadly one would clear it,
--- and two more workers would die.
+-- A customer with ALONE crashes or more keeps ALONE of them until its mailbox is empty. Otherwise each harmless event before
+-- the one that crashes workers would reset the count, and two more workers would crash before the customer is claimed alone.
 local function reset_crash_count(customers)
   for i, crashes in pairs(fields_of(CRASHES, customers)) do
     if crashes and tonumber(crashes) >= ALONE then

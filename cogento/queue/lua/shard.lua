@@ -1,16 +1,16 @@
--- shard: the names and functions that all commands share. Python puts this text before each command's.
+-- shard: the key names and functions that all scripts share. Python puts this text before the text of each script.
 --
 -- KEYS[1]  the shard's hash tag, "{cogento:0}"; every key of the shard starts with it (cogento/queue/keys.py)
 -- ARGV[1]  now: milliseconds of Redis's own clock
 --
--- When memory is full, Redis refuses a script's first write, unless that write frees memory; later ones
--- pass. So every command that drains begins with a ZREM, HDEL or DEL: draining continues when nothing else fits.
+-- When memory is full, Redis refuses the first write of a script, unless that write frees memory; it accepts the later ones.
+-- So each script that workers need to empty mailboxes writes first with ZREM, HDEL or DEL: workers continue when memory is full.
 
 local now = tonumber(ARGV[1])
 local tag, READY, LEASES, OWNERS, SLEEPING, PAUSED, PARKED, SINCE, PAUSES, HALTED
 local CRASHES, TRIES, BELL, STATS, WORKERS, DELAYS, PACE, LOST, FENCE, LAYOUT
 
--- Sets the names of all keys to those of this shard.
+-- Sets all key names to those of one shard.
 local function turn_to(shard)
   tag = shard
   READY, LEASES, OWNERS = tag .. ':ready', tag .. ':leases', tag .. ':owners'
@@ -23,10 +23,10 @@ end
 turn_to(KEYS[1])
 
 local MAX_ARGUMENTS = 4000 -- arguments that Lua can pass at once, and an even number
-local ALONE = 2 -- after this many crashes the customer is claimed alone: its crash then counts for no other customer
-local MOVE = 'move/' -- the owner of a customer that moves to another shard: this, and the ms when it wakes (leave.lua)
-local NEVER = 253402300799000 -- when the lease of a customer that moves ends
-local SECOND = 2097152 -- 2^21 places in one second: created * 2^21 + n stays exact in a double until 2106
+local ALONE = 2 -- a customer with this many crashes is claimed alone: its next crash is then counted for no other customer
+local MOVE = 'move/' -- the owner of a customer that moves to another shard: this and the ms when its sleep ends (leave.lua)
+local NEVER = 253402300799000 -- when the lease of a customer that moves to another shard ends
+local SECOND = 2097152 -- 2^21 scores in one second: created * 2^21 + n stays exact in a double until 2106
 
 local function event_of(id) return tag .. ':event:' .. id end
 local function mail_of(customer) return tag .. ':mail:' .. customer end
@@ -34,19 +34,19 @@ local function held_of(customer) return tag .. ':held:' .. customer end
 local function circuit_of(dependency) return tag .. ':circuit:' .. dependency end
 local function aside_of(name) return tag .. ':aside:' .. name end
 
--- A counter must not fail a command that has nothing else to write (pcall: memory may be full).
+-- pcall: when memory is full, a counter that is the first write of a script must not make the script fail.
 local function incr_stat(field, by)
   if by ~= 0 then redis.pcall('HINCRBY', STATS, field, by) end
 end
 
--- Runs a command with many arguments, as many at once as Lua can pass. A call costs more than its work.
+-- Runs a command with many arguments, as many in one call as Lua can pass: a call costs more than the work that it does.
 local function chunked_call(command, key, arguments)
   for first = 1, #arguments, MAX_ARGUMENTS do
     redis.call(command, key, unpack(arguments, first, math.min(first + MAX_ARGUMENTS - 1, #arguments)))
   end
 end
 
--- As `chunked_call`, for a command that returns one answer per argument; they come in order, false for none.
+-- As `chunked_call`, for a command that returns one answer per argument. Returns the answers in order, false for none.
 local function chunked_query(command, key, arguments)
   local answers = {}
   for first = 1, #arguments, MAX_ARGUMENTS do
@@ -56,7 +56,7 @@ local function chunked_query(command, key, arguments)
   return answers
 end
 
--- Values of a hash, in the order of `fields`; {} of an empty hash, which most are nearly always.
+-- Returns the values of a hash, in the order of `fields`; {} if the hash is empty, as most hashes are nearly always.
 local function fields_of(hash, fields)
   if #fields == 0 or redis.call('HLEN', hash) == 0 then return {} end
   return chunked_query('HMGET', hash, fields)
@@ -65,10 +65,10 @@ end
 -- The event at the head of a mailbox, or nil.
 local function head_of(customer) return redis.call('ZRANGE', mail_of(customer), 0, 0)[1] end
 
--- When an event was received, in ms: out of its value's header (codec.py), if that is what stands there (pcall).
+-- When an event was received, in ms, from its value's header (codec.py); now, if the value has no such header (hence pcall).
 local function received_of(id) return tonumber(redis.pcall('GETRANGE', event_of(id), 2, 14)) or now end
 
--- Gives a customer with mail its state: paused, sleeping or ready.
+-- Sets the state of a customer with waiting events: paused, sleeping or ready.
 local function add_to_state(customer, wake_ms)
   if redis.call('HEXISTS', PAUSES, customer) == 1 then
     redis.call('ZADD', PAUSED, now, customer)
@@ -79,7 +79,7 @@ local function add_to_state(customer, wake_ms)
   end
 end
 
--- Gives a customer that has no state the one that its mail requires: none, paused, sleeping or ready.
+-- Sets the state of a customer that has none: paused, sleeping or ready if it has waiting events, else still none.
 local function set_state(customer, wake_ms)
   local head = head_of(customer)
   if not head then
@@ -97,7 +97,7 @@ local function release_lease(customer)
   redis.call('HDEL', OWNERS, customer)
 end
 
--- Forgets events that have left their mailbox, and returns how many bytes they were.
+-- Deletes events that are not in a mailbox any more, and returns their size in bytes.
 local function delete_events(ids)
   local keys, bytes = {}, 0
   for i, id in ipairs(ids) do
@@ -110,7 +110,8 @@ local function delete_events(ids)
   return bytes
 end
 
--- Moves all parked events back to their places; the caller calls restore_state for a customer whose mailbox was empty.
+-- Moves all parked events back to the waiting ones, with the same scores. Returns how many. If the customer had no waiting
+-- events, the caller calls `restore_state` next.
 local function unpark(customer)
   redis.call('ZREM', PARKED, customer)
   local held = redis.call('ZRANGE', held_of(customer), 0, -1, 'WITHSCORES')
@@ -121,21 +122,21 @@ local function unpark(customer)
   return #held / 2
 end
 
--- The last place taken in the second that begins at `first`, or the last place before that second.
+-- The highest score in use in the second that begins at `first`, or the score just before that second.
 local function last_place(key, first)
   local top = redis.call('ZREVRANGEBYSCORE', key, first + SECOND - 1, first, 'WITHSCORES', 'LIMIT', 0, 1)[2]
   return tonumber(top) or first - 1
 end
 
--- Whether the states list as many customers as `since` does: not if any of these keys was lost. `is_quiet` says that
--- nobody sleeps or is paused.
+-- Whether the states list as many customers as `since` does; they do not if one of these keys was lost. `is_quiet`: no customer
+-- sleeps or is paused.
 local function is_in_step(is_quiet)
   local states = redis.call('ZCARD', READY) + redis.call('ZCARD', LEASES)
   if not is_quiet then states = states + redis.call('ZCARD', SLEEPING) + redis.call('ZCARD', PAUSED) end
   return states == redis.call('ZCARD', SINCE)
 end
 
--- Restores what a customer with mail has lost of its state and of `since`. Returns 1 if anything was missing.
+-- Restores the state and the entry in `since` of a customer with waiting events. Returns 1 if either was missing, else 0.
 local function restore_state(customer)
   local missing = 0
   if not redis.call('ZSCORE', SINCE, customer) then
@@ -150,7 +151,7 @@ local function restore_state(customer)
   return 1
 end
 
--- Whether an event is in its customer's mailbox, waiting or parked; if so, restores the customer's state if that was lost.
+-- Whether an event is in its customer's mailbox, waiting or parked. If it is, restores the customer's state where it was lost.
 local function is_in_mailbox(id, customer)
   if redis.call('ZSCORE', mail_of(customer), id) then
     incr_stat('repaired', restore_state(customer))
@@ -161,8 +162,8 @@ local function is_in_mailbox(id, customer)
   return true
 end
 
--- The reply to a command that goes by an older layout than the shard knows, else nil; a newer layout is noted (layout.py). So
--- a process that has not heard of a change neither puts nor pauses anything where nobody would look for it.
+-- The reply to a command with an older layout than the one that the shard knows, else nil; a newer layout is stored (layout.py).
+-- So a process that does not know of a change neither puts nor pauses anything in a shard that other processes no longer read.
 local function newer_layout(layout)
   local known = redis.call('GET', LAYOUT)
   if known == layout then return nil end
@@ -173,20 +174,20 @@ local function newer_layout(layout)
   return nil
 end
 
--- Whether anything of a customer is in this shard. Once a customer that moves away has nothing here, nothing comes back.
+-- Whether anything of a customer is in this shard. Once a customer has moved away, nothing of it is stored here again.
 local function is_here(customer)
   if redis.call('EXISTS', mail_of(customer), held_of(customer)) > 0 then return true end
   return redis.call('HEXISTS', PAUSES, customer) + redis.call('HEXISTS', OWNERS, customer) > 0
 end
 
--- Where Redis lost the owners, the lease's end shows it: no other lease lasts for ever.
+-- Whether a customer moves to another shard. If Redis lost the owners, the lease's end shows it: only a move's lease never ends.
 local function is_moving(customer)
   local owner = redis.call('HGET', OWNERS, customer)
   if owner then return string.sub(owner, 1, #MOVE) == MOVE end
   return tonumber(redis.call('ZSCORE', LEASES, customer) or 0) == NEVER
 end
 
--- Takes an id whose event is gone out of a mailbox, and notes it for people (inspection.py).
+-- Removes an id whose event is gone from a mailbox, and records it in LOST, to be logged (inspection.py).
 local MAX_NOTED = 1000
 local function drop_lost(customer, mailbox, id)
   redis.call('ZREM', mailbox, id)
@@ -195,8 +196,8 @@ local function drop_lost(customer, mailbox, id)
   if redis.call('HLEN', LOST) < MAX_NOTED then redis.pcall('HSET', LOST, id, customer) end
 end
 
--- Runs a command for each shard, with the shard's number and where its arguments begin and end; their count stands before them.
--- An error on one shard is that shard's answer, and the others have theirs.
+-- Runs `command` for each shard, with the shard's number and the indexes of its first and last argument; before the first one is
+-- their count. An error on one shard becomes the answer of that shard only.
 local function of_each_shard(command)
   local answers, at = {}, 2
   for i, shard in ipairs(KEYS) do

@@ -1,4 +1,4 @@
--- status: how much there is.
+-- status: returns the numbers of customers by state, and the gauges and counters.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

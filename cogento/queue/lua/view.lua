@@ -1,14 +1,14 @@
--- view: one customer's mailbox as it is, for people.
+-- view: returns one customer's mailbox, to be shown to people.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   customer id
--- ARGV[3]   most events of each kind
+-- ARGV[3]   maximum of waiting events, and of parked events
 -- Returns   {name, value or nil, …}:
---            ready, leased, sleeping, paused: ms since when it is ready or paused, or until when leased or asleep
---            pause: its value (pauses.py); parked_look: ms of the next look at parked events; crashes; owner: token
---            waiting_total, parked_total: how many; waiting, parked: the first of them, each as
---            {id, place, tries | nil, header of its value}
+--            ready, leased, sleeping, paused: ms since which it is ready or paused, or until which it is leased or sleeps
+--            pause: its value (pauses.py); parked_look: ms when parked events are next tried; crashes; owner: token
+--            waiting_total, parked_total: how many events; waiting, parked: the first of them, each as
+--            {id, score, tries | nil, header of its value}
 
 local customer, view = ARGV[2], {}
 local function add(name, value) view[#view + 1], view[#view + 2] = name, value end

@@ -1,28 +1,28 @@
--- waiting: lists customers whose mail waits, by state, for people. It changes nothing.
+-- waiting: lists customers with waiting or parked events, by state, to be shown to people. It changes nothing.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   most customers of a state
+-- ARGV[2]   maximum of customers of one state
 -- ARGV[3]   customer id, to list this one alone, or empty
 -- ARGV[4…]  states to list: paused | retrying | in_progress | queued | waiting_for_customer
 -- Returns   {halted: its value or nil, {state, customers, …} of every state, rows}. A row is {state, customer id,
 --            its score there or nil, received_ms of its first event or nil, events, id of the first, id and tries of the
 --            first that failed, crashes, owner, value of its pause}, each nil where there is none
 --
--- `paused` also has customers without mail, after those with mail: `pauses` lists both.
+-- `paused` also has customers without events, after those with events: `pauses` lists both.
 
 local STATES = {
   {'paused', PAUSED}, {'retrying', SLEEPING}, {'in_progress', LEASES}, {'queued', READY}, {'waiting_for_customer', PARKED},
 }
-local LOOKED_AT, SCANS, SCANNED = 10, 10, 1000 -- events of a customer, and parts of `pauses`
+local LOOKED_AT, SCANS, SCANNED = 10, 10, 1000 -- events per customer; scans of `pauses`, and entries per scan
 local limit, only = tonumber(ARGV[2]), ARGV[3]
 local is_any_tried = redis.call('EXISTS', TRIES) == 1
 local wanted = {}
 for i = 4, #ARGV do wanted[ARGV[i]] = true end
 
--- Customers that an operator paused and that have no state, so no mail; the other states are read from their own lists.
+-- Customers that an operator paused and that have no waiting events; the other states are read from their own lists.
 local function paused_without_mail(most)
-  local found, seen, cursor = {}, {}, '0' -- a scan may name one twice
+  local found, seen, cursor = {}, {}, '0' -- a scan may return a customer twice
   for _ = 1, SCANS do
     local part = redis.call('HSCAN', PAUSES, cursor, 'COUNT', SCANNED)
     local customers = {}

@@ -1,9 +1,9 @@
--- wake: puts customers whose time has come back in line: sleepers, and those with parked events to look at.
+-- wake: lets customers be claimed again whose sleep has ended, or whose parked events are to be tried again.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   most customers of each kind in one go
--- Returns   how many woke
+-- ARGV[2]   maximum of customers of each kind
+-- Returns   how many customers of both kinds there were
 
 local sleepers = redis.call('ZRANGEBYSCORE', SLEEPING, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(sleepers) do
@@ -13,7 +13,7 @@ end
 local due = redis.call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, customer in ipairs(due) do
   local empty = redis.call('EXISTS', mail_of(customer)) == 0
-  -- Where its mailbox was lost, a customer may be leased without having any mail (restore_state).
+  -- If its mailbox was lost, a customer may be leased without having any events (restore_state).
   if unpark(customer) > 0 and empty then restore_state(customer) end
 end
 return #sleepers + #due
