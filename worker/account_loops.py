@@ -1,7 +1,7 @@
 """Batches of several accounts in turn, so that the same workers serve all of them and no account waits for another.
 
 A batch is one account's: its events are claimed, written and settled in its own mailboxes and tables. Each account has its own
-loop, circuit, heartbeat and linger. Every account with mail gets its turn, however much the others have.
+loop, circuit, heartbeat and linger. Every account with waiting events gets its turn, however much the others have.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AWAKE_MS = 2 * MAX_LINGER_MS
 
 
 class RecentEvents:
-    """How many events the last claims of all accounts found, so that their mail gathers as long as that of one account would.
+    """How many events the last claims of all accounts found, so that their events gather as long as those of one account would.
 
     Otherwise the same number of events would make the more batches, the more accounts they belong to. `clock` is monotonic.
     """

@@ -96,7 +96,7 @@ class Verdict:
 class Seen:
     """The facts to judge; `queue` or `tables` is None while its server does not answer or is in trouble.
 
-    `waiting` names some of the customers whose mail waits, `causes` the most frequent causes of unresolved letters, `not_ended`
+    `waiting` names some of the customers whose events wait, `causes` the most frequent causes of unresolved letters, `not_ended`
     objects whose end is among these letters; `recovered` counts missed events that were brought back.
     """
 

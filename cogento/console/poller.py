@@ -203,7 +203,7 @@ class Throughput:
 class Overview:
     """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble.
 
-    `second` is the Unix time of the reading, `waiting` names some of the customers whose mail waits, `causes` are the most
+    `second` is the Unix time of the reading, `waiting` names some of the customers whose events wait, `causes` are the most
     frequent causes of unresolved letters, `not_ended` objects whose end is among these letters.
     """
 

@@ -1,4 +1,4 @@
-"""What an operator does to waiting mail: pause it, resume it, have it tried now. Each action is recorded as activity.
+"""What an operator does to waiting events: pause them, resume them, have them tried now. Each action is recorded as activity.
 
 It happens in Redis, and first: so it is possible while Postgres is away, and the result then says that it was not recorded. For
 commands and pages alike.
@@ -54,7 +54,7 @@ class ActionResult:
 
 
 class QueueActions:
-    """Pauses, resumes and retries waiting mail; without a store nothing is recorded.
+    """Pauses, resumes and retries waiting events; without a store nothing is recorded.
 
     Everything raises MailboxUnavailable, and then nothing was recorded.
     """

@@ -56,11 +56,11 @@ class StatusReport:
     `workers` are alive, `worker_versions` says how many of each version, and one of them settled events `idle_seconds` ago;
     `waits_for` names the dependencies for which they have stopped, with the reason. Sweeps found `missing_total` events missing,
     have looked for them up to `swept_until_seconds_ago`, and last ended `swept_seconds_ago`. Totals count since the beginning.
-    `waits_longest` has some customers with mail and the age of their first event, in seconds. Paused mail counts neither there
-    nor as the oldest event; the oldest paused event has an age of its own. `kept_out` says why no event is taken at all, where a
-    setting keeps all of them out, `bad_signatures` how many webhooks no secret signed while none was good, `key_refused` that
-    Stripe refuses the API key. `shards` says how many there are, and how far a change of their number has come. Field names are
-    the keys of `cogento status --json`.
+    `waits_longest` has some customers with waiting events and the age of their first one, in seconds. Paused events count neither
+    there nor as the oldest event; the oldest paused event has an age of its own. `kept_out` says why no event is taken at all,
+    where a setting keeps all of them out, `bad_signatures` how many webhooks no secret signed while none was good, `key_refused`
+    that Stripe refuses the API key. `shards` says how many there are, and how far a change of their number has come. Field names
+    are the keys of `cogento status --json`.
     """
 
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Customers whose mail waits, in words: what each waits for, since when, why, and what comes next."""
+"""Customers whose events wait, in words: what each waits for, since when, why, and what comes next."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WaitingLine:
 
     @property
     def state(self) -> str:
-        """What its mail waits for."""
+        """What its events wait for."""
         return STATES[self.row.state]
 
 

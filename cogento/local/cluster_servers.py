@@ -1,4 +1,4 @@
-"""What `cogento run --cluster` starts in place of one Valkey: a cluster for the mail, and beside it a Valkey for the wake-ups.
+"""What `cogento run --cluster` starts in place of one Valkey: a cluster for the mailboxes, and beside it a Valkey for the wake-ups.
 
 Three masters with a replica each; and for Celery, which cannot use a cluster, a Valkey with a replica that two Sentinels
 watch. Ports differ in each run.
@@ -25,7 +25,7 @@ WATCHED = "wakeups"
 
 
 def start_cluster(folder: DataFolder, supervisor: Supervisor, ports: Ports) -> tuple[str, str]:
-    """Start all of it, and return the URLs of the mail and of the wake-ups, once both can be used."""
+    """Start all of it, and return the URLs of the mailboxes and of the wake-ups, once both can be used."""
     cluster = ValkeyCluster.plan(
         folder.path,
         masters=MASTERS,

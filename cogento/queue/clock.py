@@ -1,7 +1,7 @@
 """The time by Redis's own clock: the same for every process, whatever its machine's clock says.
 
-A local wall clock that jumps must neither end another process's lease nor make events wait. Where several masters keep mail it is the
-median of their clocks: one of them that is wrong, or a replica with another clock that takes over, changes nothing.
+A local wall clock that jumps must neither end another process's lease nor make events wait. Where several masters keep mailboxes
+it is the median of their clocks: one of them that is wrong, or a replica with another clock that takes over, changes nothing.
 """
 
 from __future__ import annotations

@@ -83,9 +83,10 @@ class _Flight:
 class GroupCommit:
     """Puts single envelopes together with those of concurrent callers of one event loop.
 
-    Only events that one server keeps are put together: a server that is slow or away holds up nobody whose mail is elsewhere.
-    When the shared call fails, its callers fail and no others; when one account's part of it fails, only that account's callers
-    do. At most MAX_WAITING callers of a server wait, each no longer than for two puts (one under way and its own) and a moment.
+    Only events that one server keeps are put together: a server that is slow or away does not delay callers whose mailboxes are
+    elsewhere. When the shared call fails, its callers fail and no others; when one account's part of it fails, only that account's
+    callers do. At most MAX_WAITING callers of a server wait, each no longer than for two puts (one under way and its own) and a
+    moment.
     """
 
     def __init__(self, mailboxes: Mailboxes, lanes: dict[str, _Lane] | None = None) -> None:
@@ -109,7 +110,7 @@ class GroupCommit:
 
 
 class _Lane:
-    """The callers whose mail one server keeps."""
+    """The callers whose mailboxes are on one server."""
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes  # any account's: only facts about the servers are asked of them

@@ -14,14 +14,14 @@ Each Stripe account of a deployment has shards of its own, whose tags carry its 
 | `:event:<event>`   | string | one waiting or parked event as codec.py writes it                           |
 | `:mail:<customer>` | zset   | its waiting event ids by created * 2^21 + n: Stripe's second, then arrival  |
 | `:held:<customer>` | zset   | its parked event ids, same scores                                           |
-| `:ready`           | zset   | customers in line by the ms at which they joined it                         |
+| `:ready`           | zset   | customers that can be claimed, by the ms since when                         |
 | `:leases`          | zset   | claimed customers by the ms at which the lease ends                         |
 | `:owners`          | hash   | claimed customer -> lease token: "worker/random"                            |
-| `:sleeping`        | zset   | customers whose mail must wait, by the ms at which they wake                |
-| `:paused`          | zset   | customers with mail that an operator paused, by the ms since when           |
-| `:parked`          | zset   | customers with parked events, by the ms of the next look                    |
-| `:since`           | zset   | customers with mail by the received_ms of the event at its head             |
-| `:pauses`          | hash   | customer -> ms since when an operator wants it paused, who and why (pauses.py); with mail or without |
+| `:sleeping`        | zset   | customers whose events must wait, by the ms at which they wake              |
+| `:paused`          | zset   | paused customers with waiting events, by the ms since when                  |
+| `:parked`          | zset   | customers with parked events, by the ms when these are next tried           |
+| `:since`           | zset   | customers with waiting events by the received_ms of the first one           |
+| `:pauses`          | hash   | customer -> ms since when an operator wants it paused, who and why (pauses.py); with or without events |
 | `:halted`          | string | the same for everything: since when, who and why                            |
 | `:crashes`         | hash   | customer -> leases that expired in a row                                    |
 | `:tries`           | hash   | event -> "attempts first_attempt_ms class:code", for those that failed      |
@@ -30,10 +30,10 @@ Each Stripe account of a deployment has shards of its own, whose tags carry its 
 | `:circuit:<name>`  | hash   | a dependency in trouble: see lua/circuit_ask.lua; gone once all is well     |
 | `:workers`         | hash   | slot -> "beat_ms worker started_ms took_ms version"; the first shard's only |
 | `:delays`          | hash   | what workers count, first of all how long events waited; the first shard's only |
-| `:fence`           | hash   | what receivers let in and keep out: see lua/fence.lua; the first shard's only |
+| `:fence`           | hash   | how many events receivers accept and ignore: see lua/fence.lua; the first shard's only |
 | `:pace`            | hash   | `free`: ms when Stripe may next be asked; what it said of that (pace.lua)   |
 | `:probe`           | string | the write probe of /readyz, gone after 10 s                                 |
-| `:lost`            | hash   | event -> customer, for ids whose event was gone; until the log has told it  |
+| `:lost`            | hash   | event -> customer, for ids whose event was gone; until they are logged      |
 | `:inspected`       | string | while it exists nobody inspects all mailboxes; the first shard's only       |
 | `:tables`          | string | "read_ms samples": Postgres's metrics; gone after 1 h; the first shard's only |
 | `:reading`         | string | while it exists no other worker reads those; the first shard's only         |
@@ -49,9 +49,9 @@ is such a queue, and `unacked…`, what workers took and did not acknowledge.
 
 What concerns all shards at once is kept with the first one, or, as pauses of everything are, with each: so no script needs
 another shard. Where shards lie on several masters, and the first one's is away, workers are not seen, Stripe is not asked and
-nothing is inspected until it is back; mail of the other masters is taken and processed meanwhile.
+nothing is inspected until it is back; events on the other masters are accepted and processed meanwhile.
 
-A customer with mail is in exactly one of ready, leases (with an owner), sleeping, paused.
+A customer with waiting events is in exactly one of ready, leases (with an owner), sleeping, paused.
 """
 
 from __future__ import annotations

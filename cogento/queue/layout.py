@@ -10,9 +10,9 @@ Moving one mailbox is four steps, each a script on one shard, and each may be re
 
 | step | script | where | afterwards |
 | --- | --- | --- | --- |
-| 1 | leave | former | nobody works on it, and new mail still comes here |
+| 1 | leave | former | nobody works on it, and new events still come here |
 | 2 | arrive | current | a copy is there, durable as promised, and nobody works on it either |
-| 3 | left | former | nothing is here, unless mail came since step 1: then again from step 1 |
+| 3 | left | former | nothing is here, unless events came since step 1: then again from step 1 |
 | 4 | arrived | current | it is in line, asleep or paused, as it was |
 
 Each layout has a generation, and each shard remembers the newest one that a command to it named. It refuses a command with an
@@ -80,7 +80,7 @@ class ShardSet:
 
 @dataclass(frozen=True)
 class Layout:
-    """The shards that there are, those that there were before while mail is moved, and `past`: those before these.
+    """The shards that there are, those that there were before while mailboxes are moved, and `past`: those before these.
 
     `past` ones keep nothing but their counters, which are still added up.
     """
@@ -112,12 +112,12 @@ class Layout:
 
     @property
     def is_changing(self) -> bool:
-        """Whether mail is being moved."""
+        """Whether mailboxes are being moved."""
         return self.former != self.current
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
-        """All shards that may have mail. Former ones come first: reading them in this order misses nothing that moves."""
+        """All shards that may have mailboxes. Former ones come first: reading them in this order misses nothing that moves."""
         return tuple(dict.fromkeys((*self.former.tags, *self.current.tags)))
 
     @cached_property
@@ -148,7 +148,7 @@ class Layout:
         )
 
     def settled(self) -> Layout:
-        """Return the layout once all mail has moved."""
+        """Return the layout once all mailboxes have moved."""
         past = tuple(dict.fromkeys((*self.past, self.former)))
         current = self.current
         return Layout(self.generation + 1, current, current, tuple(one for one in past if one != current))

@@ -1,4 +1,4 @@
-"""Leases: a worker takes customers' mail, for itself alone and for a limited time, and says what became of it.
+"""Leases: a worker takes customers' events, for itself alone and for a limited time, and says what became of them.
 
 Each command is one script per shard. Where a claim's answer never came, its leases are given back before the next claim.
 """
@@ -192,7 +192,7 @@ class LeaseCommands:
         """Run a claim; where replicas are part of the promise, give them a moment to get the lease as well.
 
         Otherwise a failover could lose the lease, and another worker would begin on the same customers. While no replica follows
-        there is none to fail over to, and mail is processed all the same.
+        there is none to fail over to, and events are processed all the same.
         """
         if self._ack is not AckDurability.REDIS_REPLICATED:
             return await self._server.run(*calls)

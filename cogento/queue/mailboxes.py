@@ -281,7 +281,7 @@ class Mailboxes:
         customer: CustomerId | None = None,
         limit: int = MAX_CUSTOMERS,
     ) -> WaitingPage:
-        """List customers whose mail waits, at most `limit` of each state, or only of `state`; or one customer alone."""
+        """List customers whose events wait, at most `limit` of each state, or only of `state`; or one customer alone."""
         now_ms = await self.now_ms()
         states = WaitingState if state is None else (state,)
         terms = (now_ms, min(limit, MAX_CUSTOMERS), customer or EVERYTHING, *states)
@@ -311,7 +311,7 @@ class Mailboxes:
         now_ms, removed = await self.now_ms(), 0
         for tag in (
             await self._layouts.refresh()
-        ).tags:  # in this order: meanwhile its mail may move from the first to the last
+        ).tags:  # in this order: meanwhile its events may move from the first to the last
             (reply,) = await self._server.run(Call("forget", tag, (now_ms, customer_id, *spellings)))
             if reply < 0:
                 return None

@@ -27,7 +27,7 @@ class RedisClient(Protocol):
         """Changes whenever another server may be at the other end of a connection: its clock is then asked again."""
 
     async def servers(self) -> Sequence[RedisServer]:
-        """Return all servers that keep mail."""
+        """Return all servers that keep mailboxes."""
 
     async def place(self, tags: Iterable[str]) -> Mapping[RedisServer, Sequence[str]]:
         """Return which of these shards each server has."""

@@ -1,4 +1,4 @@
-"""The masters of a Redis or Valkey Cluster, each of which keeps some shards' mail.
+"""The masters of a Redis or Valkey Cluster, each of which keeps some of the shards.
 
 redis-py knows which master has which slot: it reads the cluster's map and takes note of MOVED. Scripts and commands go to each
 master as to a single server (redis_server.py): in one attempt, with what is known of that master kept with each connection.

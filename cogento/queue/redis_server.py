@@ -79,7 +79,7 @@ class RedisServer:
         )
 
     async def servers(self) -> Sequence[RedisServer]:
-        """Return all servers that keep mail: this one."""
+        """Return all servers that keep mailboxes: this one."""
         return (self,)
 
     async def place(self, tags: Iterable[str]) -> Mapping[RedisServer, Sequence[str]]:

@@ -1,7 +1,7 @@
 """Scripts as Redis is asked to run them: one for a call, or for several calls of the same script, each on a shard of its own.
 
-A run by itself costs server and receiver more than its work on a shard. So where one server keeps the
-mail of several accounts, or several shards, a script that can do so (lua/shard.lua, `of_each_shard`) is run once for all of
+A run by itself costs server and receiver more than its work on a shard. So where one server keeps
+mailboxes of several accounts, or several shards, a script that can do so (lua/shard.lua, `of_each_shard`) is run once for all of
 them. On a server of a cluster each shard has its own run, for a script may touch only one slot there.
 """
 

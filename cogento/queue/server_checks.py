@@ -1,4 +1,4 @@
-"""Whether all servers that keep mail guarantee what a 2xx promises: at a process's start, for its readiness, and for people.
+"""Whether all servers that keep mailboxes guarantee what a 2xx promises: at a process's start, for its readiness, and for people.
 
 A put checks for itself the one server that it goes to (durable_scripts.py).
 """

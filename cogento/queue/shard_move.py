@@ -259,7 +259,10 @@ class ShardMove:
                 await self._rest(begun)
 
     async def _move(self, layout: Layout, tag: str, customers: Sequence[CustomerId]) -> tuple[int, int]:
-        """Move these customers; return how many were looked at, and how many moved. One with mail that came meanwhile moves in the next pass."""
+        """Move these customers; return how many were looked at, and how many moved.
+
+        One with events that came meanwhile moves in the next pass.
+        """
         limits = (EVENTS_AT_ONCE, BYTES_AT_ONCE)
         ((looked, shown),) = await self._durably(layout, "leave", {tag: [[*limits, *customers]]})
         copies = [await self._read_copy(tag, one) for one in shown]

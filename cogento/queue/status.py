@@ -111,7 +111,7 @@ class MailboxView:
     """One customer's mailbox, events in order (only the first of them when there are many).
 
     `state_ms` is since when it has been ready or paused, or until when it is leased or asleep; `owner` is the worker that has
-    it. `pause` may be set without mail. `parked_look_ms` is when the parked events are looked at again.
+    it. `pause` may be set without events. `parked_look_ms` is when the parked events are looked at again.
     """
 
     customer_id: CustomerId

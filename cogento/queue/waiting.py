@@ -1,4 +1,4 @@
-"""Customers whose mail waits, one by one, for people: what waiting.lua finds. Frozen values, no Redis."""
+"""Customers whose events wait, one by one, for people: what waiting.lua finds. Frozen values, no Redis."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_CUSTOMERS = 200
 
 
 class WaitingState(StrEnum):
-    """What a customer's mail waits for, in the order in which pages show it."""
+    """What a customer's events wait for, in the order in which pages show it."""
 
-    PAUSED = "paused"  # until an operator resumes it; with mail or without
+    PAUSED = "paused"  # until an operator resumes it; with events or without
     RETRYING = "retrying"  # for the next attempt
     IN_PROGRESS = "in_progress"  # for the worker that has it
     QUEUED = "queued"  # for a worker
@@ -93,7 +93,7 @@ def read_waiting(shards: Sequence[Reply], *, limit: int, now_ms: int) -> Waiting
 
 
 def _read_row(reply: Reply) -> tuple[float, WaitingCustomer]:
-    """Return a row and its sort key among those of its state; a customer without mail comes last."""
+    """Return a row and its sort key among those of its state; a customer without events comes last."""
     name, customer, score, received, events, first, failed, tries, crashes, owner, pause_value = reply
     state, pause = WaitingState(name.decode()), read_pause(pause_value)
     score_ms = None if score is None else int(score)

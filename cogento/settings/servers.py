@@ -75,7 +75,7 @@ class MailboxSettings(Environment):
 
     @property
     def wakeups_url(self) -> str:
-        """The Redis of workers' wake-ups and the console's logins: that of the mail, or beside a cluster another one."""
+        """The Redis of workers' wake-ups and the console's logins: that of the mailboxes, or beside a cluster another one."""
         return (self.broker_url or self.redis_url).get_secret_value()
 
 
