@@ -131,7 +131,7 @@ def put_all(mailboxes: LoopedMailboxes, envelopes: Sequence[Envelope], *, togeth
 def work(
     costs: Costs, mailboxes: LoopedMailboxes, database_url: str, *, together: int, keep_objects: bool = False
 ) -> None:
-    """What a worker does until no mail is ready."""
+    """What a worker does until no event is ready."""
     with asyncio.Runner() as runner:
         opening = Store.open(database_url, pool_size=1, application_name="bench", keep_objects=keep_objects)
         store = runner.run(opening)

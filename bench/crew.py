@@ -134,7 +134,7 @@ def warm_up(mailboxes: LoopedMailboxes, stream: Iterable[bytes], crew: Crew) -> 
 
 
 def await_all(mailboxes: LoopedMailboxes, workers: int) -> None:
-    """Wait until all of them look for mail."""
+    """Wait until all of them look for events."""
     seen = mailboxes.workers.seen
     wait_until(lambda: len(seen()) == workers, what=f"{workers} workers to beat", seconds=START_SECONDS)
 

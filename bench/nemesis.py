@@ -2,9 +2,9 @@
 
     .venv/bin/python -m bench.nemesis --minutes 30 --rate 300 --seed 1
 
-With `--cluster` mail lies on three masters with a replica each (tests/support/cluster_nemesis.py), acknowledged at the level
-redis_replicated: masters die, freeze, hand over to replicas and lose the connection to them, shards move from master to master,
-and the number of shards changes.
+With `--cluster` the mailboxes lie on three masters with a replica each (tests/support/cluster_nemesis.py), and the level of
+acknowledgement is redis_replicated: masters die, freeze, hand over to replicas and lose the connection to them, shards move from
+master to master, and the number of shards changes.
 
 Kills, freezes, restarts, power cuts, cut connections, jumping clocks, keys that are lost and a policy that lets
 events be thrown away (tests/support/nemesis.py), acknowledged at the level redis_fsync. Prints its seed, a line every ten seconds, and one JSON object at the end; exit code 1 when the

@@ -183,7 +183,7 @@ def post(redis_url: str, database_url: str, worker_url: str) -> Iterator[Post]:
 
 @pytest.fixture
 def start_worker(redis_url: str, worker_url: str, tmp_path: Path) -> Iterator[Callable[..., RunningWorker]]:
-    """Start worker processes that look for mail when this returns and end with the test."""
+    """Start worker processes that look for events when this returns and end with the test."""
     started: list[RunningWorker] = []
 
     def start(launch: Launch = start_process, /, **settings: Any) -> RunningWorker:

@@ -91,7 +91,7 @@ class _Ours:
 
 @contextmanager
 def running_ours(servers: Ground, database_url: str, *, stripe_url: str | None = None) -> Iterator[Setup]:
-    """Start a receiver and a worker, as `Procfile` does, and wait until the worker looks for mail."""
+    """Start a receiver and a worker, as `Procfile` does, and wait until the worker looks for events."""
     asking = {"STRIPE_API_KEY": SIMULATED_KEY, "STRIPE_API_BASE": stripe_url} if stripe_url else {}
     with ExitStack() as stack:
         working = stack.enter_context(worker(servers, DATABASE_URL=database_url, **asking))

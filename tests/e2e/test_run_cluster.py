@@ -1,4 +1,4 @@
-"""`cogento run --cluster`: mail on a cluster, wake-ups behind Sentinel, and rows keep arriving when masters of both are killed."""
+"""`cogento run --cluster`: mailboxes on a cluster, wake-ups behind Sentinel; rows keep arriving when masters of both are killed."""
 
 from __future__ import annotations
 

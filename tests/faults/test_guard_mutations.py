@@ -6,7 +6,7 @@ the order's decision                             the newest delivery wins, and a
 the lock of the rows                             two workers decide on the same state, and one undoes the other
 the lock of the addresses                        new customers that share addresses wait for each other in a circle
 the owner's check in settle                      a worker that outlived its lease ends another's
-settling by id                                   mail that came meanwhile goes in place of what was done
+settling by id                                   an event that came meanwhile is removed instead of one that was done
 the lock of numbering changes                    a reader goes past a change that is committed later
 """
 

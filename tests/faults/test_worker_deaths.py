@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def die(trial: WorkerTrial, start_worker: StartWorker, failpoints: str, **settings: str) -> None:
-    """Have a worker claim the mail and die while processing it."""
+    """Have a worker claim the events and die while processing them."""
     doomed = start_worker(FAILPOINTS=failpoints, **settings)
     trial.put()
     assert doomed.await_death() == -signal.SIGKILL

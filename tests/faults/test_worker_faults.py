@@ -40,7 +40,7 @@ LETTERS = "SELECT event_id, reason, attempts FROM dead_letters"
 def freeze(
     trial: WorkerTrial, start_worker: StartWorker, start_worker_here: StartHere, instant: str
 ) -> RunningWorker:
-    """Have a worker claim the mail and freeze at a failpoint, and another one finish it."""
+    """Have a worker claim the events and freeze at a failpoint, and another one finish them."""
     frozen = start_worker(FAILPOINTS=f"{instant}@1=stop")
     trial.put()
     frozen.await_frozen()

@@ -64,7 +64,7 @@ def claim(
     lease_seconds: float = 10,
     max_customer_events: int = 50,
 ) -> Claim:
-    """Claim mail that must be there."""
+    """Claim events that must be there."""
     claimed = mailboxes.claim(
         max_customers=max_customers,
         max_events=max_events,

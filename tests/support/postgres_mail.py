@@ -39,6 +39,6 @@ def names(post: Post) -> set[str]:
 
 
 def why_open(post: Post) -> str | None:
-    """Return why workers claim no mail; None while they do."""
+    """Return why workers claim no events; None while they do."""
     found = post.mailboxes.open_circuits()
     return found[0].why if found else None

@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 START_SECONDS = 40
 RECOVERY_SECONDS = 10
-"""How long after a fault the receiver may still answer 503, and a worker may still take no mail."""
+"""How long after a fault the receiver may still answer 503, and a worker may still take no events."""
 
 numbers = itertools.count(1)
 
 
 def start_worker(log: Path, redis_url: str, database_url: str, **environment: str) -> Process:
-    """Start a worker process and wait until it looks for mail."""
+    """Start a worker process and wait until it looks for events."""
     command = Command(
         argv=(sys.executable, "-m", "worker"),
         log=log,

@@ -55,7 +55,7 @@ class RunningWorker:
         return self.process.pid
 
     def await_start(self) -> None:
-        """Wait until it looks for mail."""
+        """Wait until it looks for events."""
         wait_until(self._has_started, what=f"the worker to start; its log is {self.log}", seconds=40)
 
     def await_death(self, *, seconds: float = 20) -> int | None:

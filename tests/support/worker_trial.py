@@ -43,7 +43,7 @@ class WorkerTrial:
         patiently(lambda: self.post.mailboxes.put(envelopes))
 
     def await_quiet(self, *, seconds: float = 60) -> None:
-        """Wait until no mail waits and none is leased."""
+        """Wait until no event waits and no customer is leased."""
         wait_until(self._is_quiet, what="empty mailboxes", seconds=seconds)
 
     def named(self) -> dict[str, str]:

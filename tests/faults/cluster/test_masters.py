@@ -1,7 +1,7 @@
-"""A cluster's masters come and go under load (F67 to F72): 503 for customers whose mail they keep, and nothing acknowledged is lost.
+"""A cluster's masters come and go under load (F67 to F72): 503 for customers whose mailboxes they keep, nothing acknowledged lost.
 
 The fixture's end judges each test: what was answered 2xx is applied, once and in order, and no attempt was wasted. The last
-tests have two accounts, whose mail lies on every master.
+tests have two accounts, whose mailboxes lie on every master.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ def try_often(post: Post, store: Store, *, times: int) -> None:
 
 
 def waiting(post: Post) -> list[tuple[str, int, str | None]]:
-    """The slow customer's mail: each event, how often it failed, and of what."""
+    """The slow customer's waiting events: how often it failed, and of what."""
     mail = post.mailboxes.view(SLOW).waiting
     return [(one.event_id, one.attempts, one.error_class) for one in mail]
 

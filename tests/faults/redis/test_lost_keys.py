@@ -1,4 +1,4 @@
-"""Redis loses a key, or somebody overwrites one, while mail waits: F62. All of it is applied all the same."""
+"""Redis loses a key, or somebody overwrites one, while events wait: F62. All of them are applied all the same."""
 
 from __future__ import annotations
 

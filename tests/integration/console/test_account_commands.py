@@ -1,4 +1,4 @@
-"""Each command for one of several accounts: it does its work there, and no other account's rows, mail or progress change."""
+"""Each command for one of several accounts: it does its work there, and no other account's rows, events or progress change."""
 
 from __future__ import annotations
 

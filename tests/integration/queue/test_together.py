@@ -55,7 +55,7 @@ def test_racing_workers_that_die_and_freeze_handle_every_event_in_order(
 
 
 class Race:
-    """Four workers take mail while it arrives; now and then one dies with its claim or freezes beyond it."""
+    """Four workers take events while they arrive; now and then one dies with its claim or freezes beyond it."""
 
     def __init__(self, mailboxes: LoopedMailboxes, *, seed: int) -> None:
         self.mailboxes = mailboxes

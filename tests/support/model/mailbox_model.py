@@ -94,7 +94,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One move of the machine; `helps` if it belongs to a healthy system that gets no new mail."""
+    """One move of the machine; `helps` if it belongs to a healthy system that gets no new events."""
 
     name: str
     after: State
@@ -326,7 +326,7 @@ def unpark(state: State, customer: Customer, without: Guard | None) -> State:
     returning = state.held & set(MAIL_OF[customer])
     empty = not state.mail(customer) and not _states(
         state, customer
-    )  # in a damaged state, a customer may be owned without any mail
+    )  # in a damaged state, a customer may be owned without any events
     state = state._replace(held=state.held - returning, waiting=state.waiting | returning)
     return set_state(state, customer, without) if empty and without is not Guard.UNPARK_STATES else state
 
@@ -374,7 +374,7 @@ def broken_invariant(state: State) -> str | None:
 
 
 def stuck_states(found: Search) -> set[State]:
-    """States from which a healthy system that gets no more mail cannot empty the mailboxes."""
+    """States from which a healthy system that gets no more events cannot empty the mailboxes."""
     with _no_collector():
         return _stuck_states(found)
 

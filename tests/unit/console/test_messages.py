@@ -204,7 +204,7 @@ def circuit(why: str = "25006", *, recovering: bool = False) -> OpenCircuit:
 
 
 def told_in_line(**context: Any) -> list[str]:
-    """What is told first of mail that is in line for a worker."""
+    """What is said first of events that wait for a worker."""
     *first, in_line = describe_mailbox(
         view(waiting_total=1, state=READY, state_ms=NOW_MS), replace(CONTEXT, **context)
     )

@@ -1,4 +1,4 @@
-"""Who gets which mail, and that one worker at a time has it."""
+"""Who gets which events, and that one worker at a time has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customers whose mail waits, as people list them: by state, why, since when, what next."""
+"""Customers whose events wait, as people list them: by state, why, since when, what next."""
 
 from __future__ import annotations
 

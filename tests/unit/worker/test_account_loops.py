@@ -1,4 +1,4 @@
-"""Batches of several accounts in turn: whose comes next, which are passed over, and how long mail of all accounts gathers."""
+"""Batches of several accounts in turn: whose comes next, which are passed over, and how long events of all accounts gather."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_slow_account_has_one_loop_at_a_time(crew: Crew) -> None:
         await crew.put("b", 2)
         await crew.all.run()  # the second loop
         seen.extend(crew.turns)
-        await crew.mailboxes["a"].pause(who="test")  # its mail stays, and the first loop shall end
+        await crew.mailboxes["a"].pause(who="test")  # its events stay, and the first loop shall end
         may_end.set()
         await first
 

@@ -161,7 +161,7 @@ def test_after_an_outage_workers_come_back_one_two_four_and_not_all_at_once(
 
 
 def second_of(workers: list[Worker], clock: ManualClock) -> int:
-    """How many workers take mail by the end of another second in which all look twice."""
+    """How many workers take events by the end of another second in which all look twice."""
     came = {id(worker) for _ in range(2) for worker in workers if worker.lets_through()}
     clock.ms += 1000
     return len(came)
@@ -202,7 +202,7 @@ def test_what_fails_again_and_again_although_probes_succeed_is_tried_more_and_mo
 
 
 def seconds_to_work_again(worker: Worker, clock: ManualClock) -> float:
-    """Wait until it takes mail, and let that fail."""
+    """Wait until it takes events, and let that fail."""
     seconds = seconds_until_let_in(worker, clock)
     fail(worker, at=clock)
     return seconds
