@@ -25,7 +25,7 @@ $(READY): pyproject.toml requirements-dev.lock tools/setup
 run: $(READY) ## Start everything on this machine and watch rows arrive (Ctrl-C stops)
 	@$(BIN)/cogento run $(ARGS)
 
-run-cluster: $(READY) ## The same with mail on a cluster of six Valkeys, and two Sentinels beside it
+run-cluster: $(READY) ## The same with mailboxes on a cluster of six Valkeys, and two Sentinels beside it
 	@$(BIN)/cogento run --cluster --data .data/cluster $(ARGS)
 
 psql: $(READY) ## psql on the tables of `make run`; SQL='SELECT …' asks one thing

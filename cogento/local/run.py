@@ -92,7 +92,7 @@ def _a_number(_context: click.Context, _option: click.Parameter, rate: float) ->
 @click.option(
     "--cluster/--one-redis",
     default=False,
-    help="Keep mail on a cluster of three Valkeys with a replica each, wake-ups on one that Sentinels watch; or on one Valkey.",
+    help="Keep mailboxes on a cluster of three Valkeys with a replica each, wake-ups on one that Sentinels watch; or on one Valkey.",
 )
 @click.option(
     "--accounts",

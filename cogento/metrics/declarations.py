@@ -159,7 +159,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_queue_customers",
         Type.GAUGE,
-        "Customers with mail, by state.",
+        "Customers with waiting events, by state.",
         lambda queue: {(state,): getattr(queue, state) for state in MailboxState},
         ("state",),
     ),
@@ -184,7 +184,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_circuit_open",
         Type.GAUGE,
-        "1 while workers claim no mail because this dependency is away, or while they are returning to it.",
+        "1 while workers claim no events because this dependency is away, or while they are returning to it.",
         lambda queue: {(str(one),): one in queue.waits_for for one in Dependency},
         ("dependency",),
     ),
@@ -235,7 +235,7 @@ QUEUE_METRICS: tuple[Metric[QueueFigures], ...] = (
     Metric(
         "cogento_worker_last_settled_timestamp_seconds",
         Type.GAUGE,
-        "When a worker last settled mail; 0 when it has not yet.",
+        "When a worker last settled events; 0 when it has not yet.",
         lambda queue: {(str(worker.slot),): (worker.took_ms or 0) / 1000 for worker in queue.workforce.seen},
         ("worker_slot",),
     ),

@@ -52,7 +52,7 @@ def test_rows_go_on_arriving_when_a_master_of_the_mail_and_that_of_the_wakeups_a
         assert run.facts["ack_durability"] == "redis_replicated"
         await_more(run, what="the first rows")
         os.kill(run.facts["pids"]["valkey-1"], signal.SIGKILL)
-        await_more(run, what="rows without a master of the mail")
+        await_more(run, what="rows without a master of the mailboxes")
         os.kill(run.facts["pids"]["broker"], signal.SIGKILL)
         await_more(run, what="rows without the master of the wake-ups")
         assert errors_of(run) == []

@@ -124,7 +124,7 @@ def test_mailboxes_that_nobody_could_have_left_so_are_found(
 
     (problem,) = checker.judge().problems
 
-    assert "a customer with mail is in exactly one state" in problem
+    assert "a customer with waiting events is in exactly one state" in problem
 
 
 def test_the_dead_without_a_letter_are_found(checker: Checker, tables: psycopg.Connection) -> None:

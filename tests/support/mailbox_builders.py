@@ -71,7 +71,7 @@ def claim(
         lease_seconds=lease_seconds,
         max_customer_events=max_customer_events,
     )
-    assert claimed is not None, "no mail was ready"
+    assert claimed is not None, "no event was ready"
     return claimed
 
 

@@ -59,7 +59,7 @@ def broken_invariants(client: redis.Redis, tag: str = "{cogento:0}") -> list[str
     states = Counter(customer for state in STATES for customer in shard.members(state))
     stats = Counter({field: int(value) for field, value in shard.fields("stats").items()})
     checks = {
-        "a customer with mail is in exactly one state, one without in none": states
+        "a customer with waiting events is in exactly one state, one without in none": states
         == Counter(shard.mail.keys()),
         "every waiting id has a payload and the other way round": (
             Counter(waiting + held) == Counter(shard.family("event"))
@@ -68,14 +68,14 @@ def broken_invariants(client: redis.Redis, tag: str = "{cogento:0}") -> list[str
         == set(shard.fields("owners")),
         "no paused customer is in line": not shard.fields("pauses").keys()
         & {*shard.members("ready"), *shard.members("sleeping")},
-        "since lists those with mail": set(shard.members("since")) == set(shard.mail),
+        "since lists those with waiting events": set(shard.members("since")) == set(shard.mail),
         "parked lists those with parked events": set(shard.members("parked")) == set(shard.held),
         "the gauges are exact": (
             (stats["waiting"], stats["parked"], stats["bytes"])
             == (len(waiting), len(held), shard.stored_bytes())
         ),
         "tries are of events that are here": set(shard.fields("tries")) <= {*waiting, *held},
-        "crashes are of customers with mail": set(shard.fields("crashes")) <= set(shard.mail),
+        "crashes are of customers with waiting events": set(shard.fields("crashes")) <= set(shard.mail),
         "there is no key that the map does not know": all(
             name in SINGLE_KEYS or name.partition(":")[0] in FAMILIES for name in shard.names
         ),

@@ -77,7 +77,7 @@ def test_f33_a_pool_without_a_free_connection_is_nobodys_fault(
         post.drain(store)
     assert (why_open(post), post.mailboxes.status().ready) == ("PostgresSilentError", 25)
     runtime.run(held.end())
-    wait_until(lambda: drained(post, store), what="the circuit to let mail through")
+    wait_until(lambda: drained(post, store), what="the circuit to let events through")
     runtime.run(store.close())
 
     assert checker.judge(accepted=accepted).problems == ()

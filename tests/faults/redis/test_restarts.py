@@ -49,7 +49,7 @@ def test_f14_nothing_acknowledged_is_lost_when_redis_is_killed_under_load(pipeli
     before = pipeline.receiver.metric(ACCEPTED)
     with ThreadPoolExecutor(1) as sender:
         sending = sender.submit(pipeline.send, new_events(1000), clients=16)
-        wait_until(lambda: pipeline.receiver.metric(ACCEPTED) > before + 50, what="some mail")
+        wait_until(lambda: pipeline.receiver.metric(ACCEPTED) > before + 50, what="some events")
         pipeline.valkey.kill()
         replies = sending.result()
     pipeline.valkey.start()
@@ -114,7 +114,7 @@ def test_f17_a_flushed_redis_is_filled_again_and_what_is_sent_again_counts_once(
     requests, before = new_events(400), pipeline.receiver.metric(ACCEPTED)
     with ThreadPoolExecutor(1) as sender:
         sending = sender.submit(pipeline.send, requests, clients=16)
-        wait_until(lambda: pipeline.receiver.metric(ACCEPTED) > before + 50, what="some mail")
+        wait_until(lambda: pipeline.receiver.metric(ACCEPTED) > before + 50, what="some events")
         pipeline.redis.flushall()
         pipeline.redis.script_flush()
         sending.result()

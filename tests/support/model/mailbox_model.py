@@ -171,7 +171,7 @@ def losses(state: State) -> Iterator[tuple[str, State]]:
     for customer, events in MAIL_OF.items():
         mine = frozenset(events)
         yield f"the mailbox of {customer} vanishes", state._replace(waiting=state.waiting - mine)
-        yield f"a return of parked mail of {customer} fails", state._replace(held=state.held - mine)
+        yield f"a return of parked events of {customer} fails", state._replace(held=state.held - mine)
         if state.owner(customer) is not None:
             yield f"a settlement of {customer} fails", _freed(state, customer)
     for number, event in enumerate(CUSTOMER_OF):
@@ -307,7 +307,7 @@ def customer_steps(state: State, customer: Customer, without: Guard | None) -> I
         woken = state._replace(sleeping=state.sleeping - {customer})
         yield Step(f"{customer} wakes", set_state(woken, customer, without), helps=True)
     if state.held & set(MAIL_OF[customer]):
-        yield Step(f"the parked mail of {customer} returns", unpark(state, customer, without), helps=True)
+        yield Step(f"the parked events of {customer} return", unpark(state, customer, without), helps=True)
     if customer not in PAUSABLE:
         return
     if customer in state.wishes:
@@ -360,7 +360,7 @@ def set_state(state: State, customer: Customer, without: Guard | None, *, sleep:
 def broken_invariant(state: State) -> str | None:
     """Name an invariant of the design that this state breaks."""
     checks = {
-        "with mail: exactly one of ready, leased, sleeping, paused; without mail: none": state.hurt
+        "with events: exactly one of ready, leased, sleeping, paused; without events: none": state.hurt
         or all(_states(state, customer) == bool(state.mail(customer)) for customer in MAIL_OF),
         "every waiting or parked event has a payload, and the other way round": state.hurt
         or (state.waiting | state.held == state.payloads and not state.waiting & state.held),
