@@ -1,10 +1,10 @@
--- List what operators did, newest first: their activity and, as lines of the same list, actions on single letters. Where
--- nothing is given for "about", actions within bulk operations are left out, and those of workers unless "who" is worker.
+-- List what operators did, newest first: activity, and actions on single dead letters. If "about" is NULL, actions within
+-- bulk operations are left out, and so are those of workers, unless "who" is worker.
 -- $1 VARCHAR: who; NULL for all, as with the next two
 -- $2 VARCHAR: action
 -- $3 VARCHAR: about, a customer, object or event
--- $4 BIGINT: only numbers below this one, to page on
--- $5 INTEGER: at most so many
+-- $4 BIGINT: only numbers below this one, for the next page
+-- $5 INTEGER: maximum number of rows
 (
     SELECT
         id,

@@ -1,7 +1,7 @@
--- Begin a new backfill with these slices, in this order, and forget the one before.
+-- Begin a new backfill with these slices, in this order, and delete those of the previous backfill.
 -- $1 VARCHAR[]: kinds of object
--- $2 BIGINT[]: first seconds, Unix time
--- $3 BIGINT[]: seconds after the last ones, Unix time
+-- $2 BIGINT[]: first second of each slice, Unix time
+-- $3 BIGINT[]: second after the last of each slice, Unix time
 WITH forgotten AS (
     DELETE FROM backfill_slices
 ),

@@ -1,4 +1,4 @@
--- Read the slices in which something is left to list, in the order in which they are begun.
+-- Read the slices that are not listed completely, in the order in which they are begun.
 SELECT
     id,
     kind,

@@ -1,9 +1,9 @@
 -- Record how far a slice has been listed, and count what became of its objects.
 -- $1 BIGINT: number of the slice
--- $2 BIGINT: second before which objects are left, Unix time
+-- $2 BIGINT: second before which objects are still to be listed, Unix time
 -- $3 VARCHAR[]: kinds of object
--- $4 VARCHAR[]: what became of them
--- $5 BIGINT[]: how many
+-- $4 VARCHAR[]: what became of the objects
+-- $5 BIGINT[]: how many objects
 WITH moved AS (
     UPDATE backfill_slices SET before_at = to_timestamp($2::BIGINT) WHERE id = $1::BIGINT
 )

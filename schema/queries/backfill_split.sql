@@ -1,7 +1,7 @@
--- Cut a slice in two: it keeps the time from a second on, and a new slice gets the time before. Returns the new one's
--- number.
+-- Split a slice at a second: the slice keeps the time from this second on, and a new slice gets the time before it. Returns
+-- the number of the new slice.
 -- $1 BIGINT: number of the slice
--- $2 BIGINT: the second, Unix time
+-- $2 BIGINT: second at which to split, Unix time
 WITH whole AS (
     SELECT
         kind,

@@ -1,6 +1,6 @@
--- Read what changed after a change, in the order of commits.
+-- Read the changes after a given change, in the order of commits.
 -- $1 BIGINT: number of the last change that was read
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 SELECT
     change_id,
     changed_at,

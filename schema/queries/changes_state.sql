@@ -1,4 +1,4 @@
--- Read whether changes are kept, from where to where, on which channel they are announced, and how full the server's queue is.
+-- Read whether changes are recorded, which are kept, on which channel they are announced, and how full the server's queue is.
 SELECT
     is_on,
     complete_after,

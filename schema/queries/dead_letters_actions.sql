@@ -1,5 +1,5 @@
--- List what was done to a letter, in order.
--- $1 BIGINT: letter id
+-- List the actions on a dead letter, in order.
+-- $1 BIGINT: dead letter id
 SELECT
     happened_at,
     action,

@@ -1,5 +1,5 @@
--- Count unresolved letters by status and class, and those whose events end an object that its row shows as not ended; find
--- the oldest.
+-- Count unresolved dead letters by status and class, and those whose events end an object that its row shows as not ended;
+-- find the oldest.
 WITH counted AS (
     SELECT
         status,
@@ -13,7 +13,7 @@ WITH counted AS (
         failure_class
 ),
 
--- Counted separately, because few letters are of an end: rows are looked up for those only.
+-- Counted separately, because few of these events end an object: rows are looked up only for those.
 ending AS (
     SELECT
         letter.status,

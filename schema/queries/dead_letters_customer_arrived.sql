@@ -1,6 +1,6 @@
--- Find open letters that died of a missing customer who has a row now, oldest event first.
+-- Find open dead letters that failed because their customer had no row, and whose customer has one now, oldest event first.
 -- $1 VARCHAR: the reason in the catalogue
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 SELECT letter.id
 FROM dead_letters AS letter
 CROSS JOIN LATERAL (

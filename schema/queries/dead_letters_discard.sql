@@ -1,8 +1,8 @@
--- Close open letters for good, without applying them.
--- $1 BIGINT[]: letter ids
+-- Discard open dead letters: close them without applying their events.
+-- $1 BIGINT[]: dead letter ids
 -- $2 VARCHAR: why
 -- $3 VARCHAR: who
--- $4 BIGINT: the operation that it is part of; NULL for none
+-- $4 BIGINT: the bulk operation that this is part of; NULL for none
 WITH open_letter AS (
     SELECT id
     FROM dead_letters

@@ -1,5 +1,5 @@
--- Erase the bytes of resolved letters, for privacy; the letters' records stay.
--- $1 INTEGER: days since it was resolved
+-- Erase the bytes of dead letters that were closed, for privacy; the letters' records stay.
+-- $1 INTEGER: days since a letter was closed
 UPDATE dead_letters
 SET raw_body = NULL
 WHERE

@@ -1,4 +1,4 @@
--- Erase the bytes of letters of customers that are deleted, whatever the letter's status.
+-- Erase the bytes of all dead letters of customers that are deleted, whatever a letter's status.
 UPDATE dead_letters
 SET raw_body = NULL
 FROM users

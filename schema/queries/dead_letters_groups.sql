@@ -1,6 +1,6 @@
--- Count letters by cause, the most frequent first; the columns of a cause are those of its newest letter.
--- $14 BIGINT: only the newest so many letters; NULL for all
--- $15 INTEGER: at most so many groups
+-- Count dead letters by cause, the most frequent first; the columns of a cause are those of its newest letter.
+-- $14 BIGINT: how many of the newest letters to count; NULL for all
+-- $15 INTEGER: maximum number of causes
 WITH counted AS (
     SELECT
         id,

@@ -1,12 +1,12 @@
--- Keep dead letters; one that is not resolved yet is opened again with its present cause. Of a customer that was deleted
--- no bytes are kept.
+-- Store dead letters; one that is there and not closed is opened again with its new cause. No bytes are stored of a customer
+-- that was deleted.
 -- $1 VARCHAR[]: event ids
 -- $2 VARCHAR[]: types
 -- $3 VARCHAR[]: customer ids
 -- $4 VARCHAR[]: object ids
 -- $5 BOOLEAN[]: livemode
 -- $6 VARCHAR[]: API versions
--- $7 BIGINT[]: the events' own seconds, Unix time
+-- $7 BIGINT[]: when Stripe created the events, Unix seconds
 -- $8 BIGINT[]: received, Unix milliseconds
 -- $9 BIGINT[]: first attempt, Unix milliseconds
 -- $10 INTEGER[]: attempts

@@ -1,6 +1,6 @@
--- List letters without their bodies, newest first.
--- $14 BIGINT: only ids below this one, to page on; NULL from the newest
--- $15 INTEGER: at most so many
+-- List dead letters without their bodies, newest first.
+-- $14 BIGINT: only ids below this one, for the next page; NULL for the newest
+-- $15 INTEGER: maximum number of rows
 SELECT
     -- include dead_letters_columns
 FROM dead_letters

@@ -1,5 +1,5 @@
--- Read what became of letters.
--- $1 BIGINT[]: letter ids
+-- Read what became of dead letters.
+-- $1 BIGINT[]: dead letter ids
 SELECT
     id,
     event_id,

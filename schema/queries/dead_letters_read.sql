@@ -1,5 +1,5 @@
--- Read one letter without its body.
--- $1 BIGINT: letter id
+-- Read one dead letter without its body.
+-- $1 BIGINT: dead letter id
 SELECT
     -- include dead_letters_columns
 FROM dead_letters

@@ -1,9 +1,9 @@
--- Open letters again that were taken for a retry which did not come about.
--- $1 BIGINT[]: letter ids
--- $2 INTEGER: taken at least so many seconds ago; a later retry is another process's
+-- Open dead letters again whose retry began and did not take place.
+-- $1 BIGINT[]: dead letter ids
+-- $2 INTEGER: minimum seconds since the retry began; a later retry belongs to another process
 -- $3 VARCHAR: who
 -- $4 VARCHAR: why
--- $5 BIGINT: the operation that it is part of; NULL for none
+-- $5 BIGINT: the bulk operation that this is part of; NULL for none
 WITH reopened AS (
     UPDATE dead_letters
     SET

@@ -1,5 +1,5 @@
--- Take back a discard: letters that can be retried are open again, unless their event has another open letter.
--- $1 BIGINT[]: letter ids
+-- Undo a discard: dead letters that can be retried are opened again, unless their event has another unresolved one.
+-- $1 BIGINT[]: dead letter ids
 -- $2 VARCHAR: who
 -- $3 VARCHAR: why
 WITH reopened AS (

@@ -1,4 +1,4 @@
--- Close the letters of events that have an outcome after all.
+-- Close the dead letters of events that have an outcome now.
 -- $1 VARCHAR[]: event ids
 -- $2 VARCHAR[]: their outcomes
 UPDATE dead_letters

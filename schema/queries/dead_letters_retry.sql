@@ -1,8 +1,9 @@
--- Take open letters, to put them back into their mailboxes; of two callers at once, only one gets each letter.
--- $1 BIGINT[]: letter ids
+-- Mark open dead letters as being retried and return them; the caller puts their events back into the mailboxes. If two callers
+-- ask at once, only one of them gets each letter.
+-- $1 BIGINT[]: dead letter ids
 -- $2 VARCHAR: who
 -- $3 VARCHAR: why; may be NULL
--- $4 BIGINT: the operation that it is part of; NULL for none
+-- $4 BIGINT: the bulk operation that this is part of; NULL for none
 WITH open_letter AS (
     SELECT id
     FROM dead_letters

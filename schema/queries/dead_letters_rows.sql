@@ -1,5 +1,5 @@
--- Read what the rows of letters' objects show by now: which event, of which second, and whether the object has ended.
--- $1 BIGINT[]: letter ids
+-- Read what the rows of dead letters' objects show now: which event, of which second, and whether the object has ended.
+-- $1 BIGINT[]: dead letter ids
 SELECT
     letter.id,
     letter.event_id,

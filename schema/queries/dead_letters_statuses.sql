@@ -1,5 +1,5 @@
--- Count the letters of each status, up to a number, and find the newest of all.
--- $1 BIGINT: number up to which each status is counted
+-- Count the dead letters of each status, up to a maximum, and find the newest of all.
+-- $1 BIGINT: maximum up to which each status is counted
 SELECT
     (
         SELECT count(*)

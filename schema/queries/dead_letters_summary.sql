@@ -1,8 +1,9 @@
--- Count exactly how many letters match, and find the newest and the most frequent causes; count the customers of some. One row
--- for each cause, with the totals in each; one row without a cause when nothing matches. Matching letters are read once.
+-- Count exactly how many dead letters match, and find the newest one and the most frequent causes; count the customers of some
+-- of them. Returns one row per cause, each with the totals; one row without a cause if no letter matches. Reads matching
+-- letters once.
 -- $14 VARCHAR[]: customers who are paused
--- $15 BIGINT: letters whose customers are counted, at most; NULL for all
--- $16 INTEGER: at most so many causes, one at least
+-- $15 BIGINT: maximum number of letters whose customers are counted; NULL for all
+-- $16 INTEGER: maximum number of causes, at least one
 WITH matching AS MATERIALIZED (
     SELECT
         id,

@@ -1,7 +1,7 @@
--- List letters that have been on their way back for a while, by id.
--- $1 INTEGER: for so many seconds at least
--- $2 BIGINT: only ids above this one, to page on
--- $3 INTEGER: at most so many
+-- List dead letters whose retry began some time ago and has not ended, by id.
+-- $1 INTEGER: minimum seconds since the retry began
+-- $2 BIGINT: only ids above this one, for the next page
+-- $3 INTEGER: maximum number of rows
 SELECT
     id,
     event_id

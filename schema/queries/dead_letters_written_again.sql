@@ -1,8 +1,8 @@
--- Find open, never retried letters of a reason that died a while ago, if any customer's rows were written after that,
+-- Find open dead letters of one reason that failed some time ago and were never retried, if any event has succeeded since,
 -- oldest event first.
 -- $1 VARCHAR: the reason in the catalogue
--- $2 INTEGER: seconds since they died; written rows are looked for within the last so many seconds, too
--- $3 INTEGER: at most so many
+-- $2 INTEGER: minimum seconds since they failed; an event must have succeeded within the same time
+-- $3 INTEGER: maximum number of rows
 SELECT letter.id
 FROM dead_letters AS letter
 WHERE

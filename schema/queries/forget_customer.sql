@@ -1,6 +1,6 @@
--- Make a customer's row the tombstone of a person who was forgotten; it has no personal data any more when this runs.
+-- Mark a customer's row as forgotten, and as deleted in any case; its personal data has been erased before this.
 -- $1 VARCHAR: Stripe's id of the customer
--- $2 VARCHAR: id of the event that it shows
+-- $2 VARCHAR: id of the event that the row shows
 -- $3 BIGINT: second of that event
 -- $4 BYTEA: evidence of order
 UPDATE users

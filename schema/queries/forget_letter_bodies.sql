@@ -1,4 +1,4 @@
--- Read the bytes of a person's letters, to find what names the person.
+-- Read the bytes of a person's dead letters, to find what names the person.
 -- $1 VARCHAR[]: the person's customer and objects
 SELECT
     id,

@@ -1,5 +1,5 @@
--- Erase letters' bytes, and what people typed about them. The record and the hash of the bytes stay; open letters are
--- discarded, as they cannot be retried any more.
+-- Erase the bytes of a person's dead letters, and what people typed about them. The record and the hash of the bytes stay; open
+-- letters are discarded, because they cannot be retried any more.
 -- $1 VARCHAR[]: the person's customer and objects
 -- $2 VARCHAR: who
 -- $3 VARCHAR: the resolution of discarded letters

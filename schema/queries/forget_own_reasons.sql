@@ -1,6 +1,6 @@
--- Erase what people typed about the person's letters, and about the person or their objects.
+-- Erase what people typed about the person's dead letters, and about the person or their objects.
 -- $1 VARCHAR[]: the person's customer and objects
--- $2 VARCHAR: the resolution that forgetting itself gave to letters, which is kept
+-- $2 VARCHAR: the reason that forgetting a person gives itself; it is kept
 WITH letter_reason AS (
     UPDATE dead_letter_actions
     SET why = NULL

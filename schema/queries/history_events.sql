@@ -1,6 +1,6 @@
--- Read what became of a customer's events, the newest first; thin ones of the customer's objects name no customer.
+-- Read what became of a customer's events, the newest first, with thin events of the customer's objects, which name no customer.
 -- $1 VARCHAR: Stripe's id of the customer
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 SELECT
     -- include ledger_columns
 FROM unnest(

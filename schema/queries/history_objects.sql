@@ -1,6 +1,6 @@
 -- Read a customer's rows of {table}, the newest first.
 -- $1 VARCHAR: Stripe's id of the customer
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 SELECT
     s.{stripe_id} AS {row_id},
     {shown},

@@ -1,11 +1,11 @@
 -- Read a part of a customer's events, the newest first, each with its dead letter if it has one.
--- $1 VARCHAR[]: the customer and its objects: thin events of the objects name no customer
+-- $1 VARCHAR[]: the customer and its objects: thin events are stored under their object, because they name no customer
 -- $2 VARCHAR: only of this object; NULL for all
--- $3 BOOLEAN: only those that changed a row, or could not
--- $4 TIMESTAMPTZ: second of the event before which to read; NULL from the newest
+-- $3 BOOLEAN: only events that changed a row, or became dead letters
+-- $4 TIMESTAMPTZ: second of the event before which to read; NULL for the newest
 -- $5 TIMESTAMPTZ: when that event was settled
 -- $6 VARCHAR: id of that event
--- $7 INTEGER: at most so many
+-- $7 INTEGER: maximum number of rows
 SELECT
     -- include ledger_columns
     ,

@@ -1,4 +1,4 @@
--- Sum up how events ended since the beginning, and count unsure rows and objects that Stripe has to be asked for.
+-- Sum up the outcomes of all events, and count unsure rows and objects that Stripe has to be asked for.
 SELECT
     coalesce(sum(applied), 0)::BIGINT AS applied,
     coalesce(sum(unchanged), 0)::BIGINT AS unchanged,

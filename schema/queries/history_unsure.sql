@@ -1,7 +1,7 @@
--- Read what a customer's unsure rows remember of their events: its own row, then its objects; and whether
--- one has not ended although its customer is deleted.
+-- Read what a customer's unsure rows store about the order of their events, the customer's row first, then its objects'; and
+-- whether an object has not ended although its customer is deleted.
 -- $1 VARCHAR: Stripe's id of the customer
--- $2 INTEGER: at most so many of each kind
+-- $2 INTEGER: maximum number of rows of each kind
 (
     SELECT
         stripe_customer_id AS object_id,

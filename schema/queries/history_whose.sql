@@ -1,4 +1,4 @@
--- Find the customers that an id or address is about: of a customer, of an object or event of one, of a user.
+-- Find the customers to whom an id or address belongs: the id of a customer, of an object, of an event or of a user.
 -- $1 VARCHAR: the id or address
 -- $2 VARCHAR: the same as an address in its canonical form
 -- $3 UUID: the same as a user's id, or NULL

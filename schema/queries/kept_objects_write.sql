@@ -1,7 +1,7 @@
--- Keep whole objects, in the order of their ids; none of deleted customers.
+-- Store whole objects, in the order of their ids, but none of deleted customers.
 -- $1 VARCHAR[]: Stripe's ids
 -- $2 UUID[]: user ids of their owners
--- $3 VARCHAR[]: ids of the events that they came with
+-- $3 VARCHAR[]: ids of the events that contained them
 -- $4 JSONB[]: the objects
 INSERT INTO stripe_objects (stripe_id, user_id, event_id, object)
 SELECT

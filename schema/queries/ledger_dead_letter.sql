@@ -1,5 +1,5 @@
--- Write that events are dead, and count it; returns those that are. One that was applied meanwhile stays so; a thin one,
--- which is superseded by Stripe's answer, may still die when there is none.
+-- Record in the ledger that events became dead letters, and count them; returns those recorded. An event that was applied
+-- meanwhile stays applied; a thin event, which Stripe's answer supersedes, can still become a dead letter if there is no answer.
 WITH entered AS (
     -- include ledger_rows
     ON CONFLICT (event_id, event_created_at) DO UPDATE

@@ -1,7 +1,7 @@
 -- Find which of these events have an outcome (one probe of one day's primary key each), and which have a dead
--- letter that is not closed, whether or not the ledger still knows of it.
+-- letter that is not closed, whether or not the ledger still has an entry for them.
 -- $1 VARCHAR[]: event ids
--- $2 BIGINT[]: their own seconds, Unix time
+-- $2 BIGINT[]: when Stripe created them, Unix seconds
 SELECT
     settled.event_id,
     settled.outcome

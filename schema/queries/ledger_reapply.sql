@@ -1,6 +1,6 @@
--- Write what became of events of which some were dead, and count it. Returns how many were written: one that got
--- another outcome meanwhile is left alone, and the transaction has to run again. Also returns whether any statuses
--- make members.
+-- Write the outcomes of events of which some were dead letters, and count them. Returns how many were written: an event that
+-- got another outcome meanwhile is not changed, and the caller has to run the transaction again. Also returns whether any
+-- statuses make members.
 WITH entered AS (
     -- include ledger_rows
     ON CONFLICT (event_id, event_created_at) DO UPDATE

@@ -1,5 +1,5 @@
--- Set which statuses of a subscription make a member, for every process that writes rows. A row comes back on a change.
--- $1 VARCHAR[]: statuses, sorted; with none, roles are left alone
+-- Set which statuses of a subscription make a member, for every process that writes rows. Returns a row if they changed.
+-- $1 VARCHAR[]: statuses, sorted; if empty, roles are not changed
 WITH before AS (
     SELECT statuses
     FROM member_statuses

@@ -1,4 +1,4 @@
--- Read which statuses make a member; no row while roles are left alone.
+-- Read which statuses make a member; no row while roles are not changed.
 SELECT statuses
 FROM member_statuses
 WHERE statuses <> '{}'

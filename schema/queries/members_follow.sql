@@ -1,6 +1,6 @@
--- Grant the role member to those of these users who have a subscription with one of these statuses, and take
--- it from the others. A role granted by hand is neither replaced nor taken; deleted users have none. While no
--- statuses make members, roles are left alone.
+-- Grant the role member to those of these users who have a subscription with a status that makes members, and revoke it from
+-- the others. A role granted by hand is neither replaced nor revoked; deleted users get none. While no statuses make members,
+-- roles are not changed.
 -- $1 UUID[]: user ids, their rows locked
 WITH rule AS (
     SELECT statuses

@@ -1,4 +1,4 @@
--- Make rows of {table} for objects seen for the first time.
+-- Insert rows of {table} for objects seen for the first time.
 -- $1 VARCHAR[]: Stripe's ids
 -- $2 UUID[]: user ids of their owners
 {parameters}

@@ -1,5 +1,5 @@
--- Lock these rows of {table} and all of these users, in the one order that every transaction keeps; after their
--- owners' rows.
+-- Lock these rows of {table} and all rows of these users in it, in the one order that every transaction keeps; the rows of
+-- their owners must be locked before.
 -- $1 VARCHAR[]: Stripe's ids
 -- $2 UUID[]: user ids
 SELECT

@@ -1,5 +1,5 @@
--- Mark rows of {table} as unsure that have not ended although their customers are deleted, locking them in the one order
--- that every transaction keeps.
+-- Mark rows of {table} as unsure whose objects have not ended although their customers are deleted. Locks them in the one
+-- order that every transaction keeps.
 WITH outliving AS (
     SELECT s.{row_id}
     FROM {table} AS s

@@ -1,4 +1,4 @@
--- Mark rows of {table} as unsure whose customer was deleted: Stripe ends these objects, and their own events have not come.
+-- Mark rows of {table} as unsure whose customer was deleted: Stripe ends these objects, whose own events have not arrived.
 -- $1 UUID[]: ids of the rows
 UPDATE {table}
 SET

@@ -1,5 +1,4 @@
--- Write what known rows of {table} are to show. NULL keeps metadata as it is, so that unchanged metadata adds no index
--- entry.
+-- Update rows of {table}. NULL keeps metadata as it is, so that unchanged metadata adds no index entry.
 -- $1 UUID[]: ids of the rows
 -- $2 UUID[]: user ids of their owners
 {parameters}

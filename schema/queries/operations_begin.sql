@@ -1,11 +1,11 @@
--- Begin an operation; no row comes back while another one runs.
+-- Begin a bulk operation; returns no row while another one runs.
 -- $1 VARCHAR: kind
 -- $2 JSONB: filter
--- $3 BIGINT: the newest letter that it may take
--- $4 BIGINT: how many letters match
+-- $3 BIGINT: the newest dead letter that it may process
+-- $4 BIGINT: how many dead letters match
 -- $5 VARCHAR: who
 -- $6 VARCHAR: why
--- $7 INTEGER: at most so many letters a second; NULL for no limit
+-- $7 INTEGER: maximum number of letters per second; NULL for no limit
 -- $8 VARCHAR: token of the process that runs it
 WITH begun AS (
     INSERT INTO operations (kind, filter, newest_letter, total, who, why, rate, runner)

@@ -1,4 +1,4 @@
--- Mark operations whose process is gone as interrupted, so that another one may run.
+-- Mark bulk operations whose process is gone as interrupted, so that another one can run.
 UPDATE operations
 SET state = 'interrupted'
 WHERE

@@ -1,8 +1,8 @@
--- End an operation that its own process runs.
--- $1 BIGINT: number of the operation
+-- End a bulk operation that this process runs.
+-- $1 BIGINT: number of the bulk operation
 -- $2 VARCHAR: token of the process that runs it
 -- $3 VARCHAR: state: done, stopped or failed
--- $4 VARCHAR: the error that it failed with; NULL for none
+-- $4 VARCHAR: the error with which it failed; NULL for none
 UPDATE operations
 SET
     state = $3::VARCHAR,

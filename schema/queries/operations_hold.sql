@@ -1,5 +1,5 @@
--- Begin a batch: no row comes back when the operation is to stop, or another process runs it.
--- $1 BIGINT: number of the operation
+-- Begin a batch of a bulk operation; returns no row if the operation is to stop, or another process runs it.
+-- $1 BIGINT: number of the bulk operation
 -- $2 VARCHAR: token of the process that runs it
 UPDATE operations
 SET heartbeat_at = now()

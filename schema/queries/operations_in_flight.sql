@@ -1,6 +1,6 @@
--- Name the letters that an operation had taken and not yet counted when its process ended, and where they are; without
--- those that it opened again.
--- $1 BIGINT: number of the operation
+-- List the dead letters that a bulk operation had changed but not yet counted when its process ended, and their status; without
+-- those that were opened again.
+-- $1 BIGINT: number of the bulk operation
 SELECT
     letter.id,
     letter.event_id,

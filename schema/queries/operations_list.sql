@@ -1,6 +1,6 @@
--- List operations, newest first.
--- $1 BIGINT: only numbers below this one, to page on; NULL from the newest
--- $2 INTEGER: at most so many
+-- List bulk operations, newest first.
+-- $1 BIGINT: only numbers below this one, for the next page; NULL for the newest
+-- $2 INTEGER: maximum number of rows
 SELECT
     -- include operations_columns
 FROM operations

@@ -1,5 +1,5 @@
--- Count the letters that an operation dealt with, by status and by how they ended.
--- $1 BIGINT: number of the operation
+-- Count the dead letters that a bulk operation processed, by status and by how they ended.
+-- $1 BIGINT: number of the bulk operation
 SELECT
     letter.status,
     CASE letter.status WHEN 'resolved' THEN letter.resolution END AS resolution,

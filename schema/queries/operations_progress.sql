@@ -1,5 +1,5 @@
--- Record what was done so far; no row comes back when another process runs the operation.
--- $1 BIGINT: number of the operation
+-- Record the progress of a bulk operation; returns no row if another process runs it.
+-- $1 BIGINT: number of the bulk operation
 -- $2 VARCHAR: token of the process that runs it
 -- $3 JSONB: letters by result
 UPDATE operations

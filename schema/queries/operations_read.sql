@@ -1,5 +1,5 @@
--- Read one operation.
--- $1 BIGINT: number of the operation
+-- Read one bulk operation.
+-- $1 BIGINT: number of the bulk operation
 SELECT
     -- include operations_columns
 FROM operations

@@ -1,6 +1,6 @@
--- Name the letters that an operation still has to deal with, oldest event first. One that it has dealt with is left out,
--- unless its retry did not come about. One index probe for each letter, whatever the planner estimates for the operation.
--- $14 BIGINT: number of the operation
+-- List the dead letters that a bulk operation still has to process, oldest event first. A letter that it has processed is left
+-- out, unless the retry did not take place. One index probe for each letter, whatever the planner estimates for the operation.
+-- $14 BIGINT: number of the bulk operation
 SELECT
     id,
     coalesce(octet_length(raw_body), 0) AS body_bytes

@@ -1,5 +1,5 @@
--- Have an operation stop after its current batch; one whose process is gone is stopped at once.
--- $1 BIGINT: number of the operation
+-- Have a bulk operation stop after its current batch; an operation whose process is gone is stopped at once.
+-- $1 BIGINT: number of the bulk operation
 UPDATE operations
 SET
     state = CASE WHEN heartbeat_at < now() - INTERVAL '15 seconds' THEN 'stopped' ELSE 'stopping' END,

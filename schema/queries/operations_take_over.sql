@@ -1,5 +1,5 @@
--- Continue an operation that was stopped, failed or is interrupted; no row comes back while another one runs.
--- $1 BIGINT: number of the operation
+-- Continue a bulk operation that was stopped, failed or was interrupted; returns no row while another one runs.
+-- $1 BIGINT: number of the bulk operation
 -- $2 VARCHAR: token of the process that runs it from now on
 WITH taken AS (
     UPDATE operations

@@ -1,5 +1,5 @@
--- Delete events past retention from the default partition, whose days have no partition of their own: an old event
--- that was settled recently is kept as long as any other.
+-- Delete events past retention from the default partition, which has the days without a partition of their own. An old event
+-- that was settled recently is kept: its retention begins when it is settled.
 -- $1 DATE: the oldest day to keep, UTC
 DELETE FROM webhook_events_default
 WHERE

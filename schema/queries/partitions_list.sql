@@ -1,4 +1,4 @@
--- List the ledger's days, each with the server's current date; one row without a day when there are none.
+-- List the ledger's days, each with the server's current date; one row without a day if there are none.
 SELECT
     (now() AT TIME ZONE 'UTC')::DATE AS today,
     to_date(substring(partition.relname FROM '^webhook_events_(\d{8})$'), 'YYYYMMDD') AS day

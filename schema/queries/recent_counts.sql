@@ -1,4 +1,4 @@
--- Count what was settled in each of the last seconds, by outcome.
+-- Count the events that were settled in each of the last seconds, by outcome.
 -- $1 INTEGER: seconds to look back
 SELECT
     floor(extract(EPOCH FROM settled_at))::BIGINT AS second,

@@ -1,7 +1,7 @@
 -- Read the customers whose rows changed last, through the ledger: users has no index by time, so that most of its
 -- updates touch no index.
 -- $1 INTEGER: seconds to look back
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 WITH changed AS (
     SELECT
         object_id,

@@ -1,6 +1,6 @@
 -- Read the subscriptions whose rows changed last, through the ledger, as for customers.
 -- $1 INTEGER: seconds to look back
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 WITH changed AS (
     SELECT
         object_id,

@@ -1,10 +1,10 @@
--- Find objects that Stripe has to be asked for, the longest in doubt first: unsure rows that were not written for a while,
--- and objects with an event that is a dead letter while the row shows no later one. For an object of a customer without a
--- row, the customer is asked for, as the object would wait for it. An answer that became a dead letter is not asked for again.
+-- Find objects that Stripe has to be asked for, the longest wait first: unsure rows that were not written for a while, and
+-- objects with an event that is a dead letter while the row shows no later event. For an object whose customer has no row, the
+-- customer is asked for, because the object's event would wait for it. An answer that became a dead letter is not asked for again.
 -- $1 DOUBLE: seconds since the last write
 -- $2 VARCHAR[]: objects to leave out
--- $3 BIGINT: how many at most
--- $4 DOUBLE: seconds since the letter's death
+-- $3 BIGINT: maximum number of objects
+-- $4 DOUBLE: seconds since the event became a dead letter
 WITH dead AS (
     SELECT
         letter.object_id,

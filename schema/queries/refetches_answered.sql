@@ -1,9 +1,9 @@
--- Note which objects Stripe has answered for. An object need not be asked for again if the answer is surely the latest: it is
--- later than all thin events of the object, and shows that the object has ended if one of them said so. Where a thin event is
--- later than the answer, its wait begins now.
+-- Record for which objects Stripe has answered. Stripe need not be asked for an object again if the answer is surely the latest:
+-- later than all thin events of the object, and showing that the object has ended if one of them said so. If a thin event may
+-- be later than the answer, the wait to ask again begins now.
 -- $1 VARCHAR[]: object ids
--- $2 BIGINT[]: when, by Stripe's clock, Unix time
--- $3 BOOLEAN[]: whether the answer shows that it has ended
+-- $2 BIGINT[]: when Stripe answered, by Stripe's clock, Unix time
+-- $3 BOOLEAN[]: whether the answer shows that the object has ended
 -- $4 INTEGER: by how many seconds an answer must be later to be surely later
 UPDATE notices AS known
 SET

@@ -1,7 +1,7 @@
 -- Find which of these snapshot events an answer replaces: Stripe has answered for the object since, or will be asked.
 -- $1 VARCHAR[]: event ids
--- $2 VARCHAR[]: the objects that they are about
--- $3 BIGINT[]: their own seconds, Unix time
+-- $2 VARCHAR[]: ids of their objects
+-- $3 BIGINT[]: when Stripe created them, Unix seconds
 -- $4 INTEGER: by how many seconds an answer must be later to be surely later
 SELECT event.event_id
 FROM unnest($1::VARCHAR[], $2::VARCHAR[], $3::BIGINT[]) AS event (event_id, object_id, created)

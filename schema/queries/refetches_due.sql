@@ -1,9 +1,9 @@
 -- Find objects that Stripe has to be asked for: no thin event has named them again for a while, or they have waited for
--- long. The longest first.
--- $1 DOUBLE: seconds since the last event
--- $2 DOUBLE: or seconds since the first
+-- long. The longest wait comes first.
+-- $1 DOUBLE: minimum seconds since the last thin event
+-- $2 DOUBLE: or minimum seconds since the wait began
 -- $3 VARCHAR[]: ids of objects to leave out
--- $4 BIGINT: how many at most
+-- $4 BIGINT: maximum number of objects
 -- $5 VARCHAR[]: the kinds that this release knows
 SELECT
     kind,

@@ -1,4 +1,5 @@
--- Forget objects that no thin event has named for longer than the ledger's retention.
+-- Delete the records of objects that no thin event has named for longer than the ledger's retention, and that Stripe need not
+-- be asked for.
 -- $1 INTEGER: the ledger's retention in days
 DELETE FROM notices
 WHERE

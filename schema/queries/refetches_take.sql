@@ -1,10 +1,10 @@
--- Note which objects thin events named, and which of them Stripe has to be asked for: those for which it has not
--- answered since.
+-- Record which objects thin events named, and which of them Stripe has to be asked for: those for which Stripe has not answered
+-- since.
 -- $1 VARCHAR[]: object ids
 -- $2 VARCHAR[]: their kinds
--- $3 BIGINT[]: when each changed last, Unix time
--- $4 BOOLEAN[]: whether it ended then
--- $5 BYTEA[]: the newest event of each
+-- $3 BIGINT[]: when each object last changed, Unix time
+-- $4 BOOLEAN[]: whether the object ended then
+-- $5 BYTEA[]: the newest thin event of each object
 -- $6 INTEGER: by how many seconds an answer must be later to be surely later
 INSERT INTO notices AS known (object_id, kind, told_at, ends, noticed_at, waits_since, raw_body)
 SELECT

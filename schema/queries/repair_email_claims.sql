@@ -1,6 +1,6 @@
--- Read a page of the addresses that customers have and show, without those of rows that no event made.
+-- Read a page of the addresses that customers have in Stripe and in their rows, without rows that were not made from an event.
 -- $1 VARCHAR: the last Stripe customer id of the page before; empty for the first
--- $2 INTEGER: at most so many
+-- $2 INTEGER: maximum number of rows
 SELECT
     stripe_customer_id,
     stripe_email,

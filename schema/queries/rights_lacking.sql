@@ -1,4 +1,4 @@
--- Find tables of ours that this user may not read and write as a worker does.
+-- Find which of our tables this database user has no right to read or write, as a worker must.
 -- $1 VARCHAR[]: names of tables
 SELECT named.relation
 FROM unnest($1::VARCHAR[]) AS named (relation)

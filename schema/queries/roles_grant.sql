@@ -1,5 +1,5 @@
--- Grant a role by hand to the live customer who signs in with an address. A role that followed from a
--- subscription counts as granted by hand from now on. No row comes back when nobody signs in with the address.
+-- Grant a role by hand to the customer, not deleted, who signs in with an address. A role that followed from a subscription
+-- counts as granted by hand from now on. Returns no row if no customer signs in with the address.
 -- $1 VARCHAR: address to sign in with
 -- $2 VARCHAR: role
 WITH holder AS (
@@ -8,7 +8,7 @@ WITH holder AS (
     WHERE
         email = $1::VARCHAR
         AND deleted_at IS NULL
-    FOR NO KEY UPDATE -- a deletion under way removes this role as well, or is done first
+    FOR NO KEY UPDATE -- a concurrent deletion either removes this role as well or is finished first
 )
 INSERT INTO user_roles (user_id, role, granted_by)
 SELECT

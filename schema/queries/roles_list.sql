@@ -1,5 +1,5 @@
--- List roles and their users, of one address or of everybody.
--- $1 VARCHAR: address to sign in with; NULL for everybody
+-- List roles and their users, of one address or of all users.
+-- $1 VARCHAR: address to sign in with; NULL for all
 SELECT
     u.email,
     u.stripe_customer_id,

@@ -1,4 +1,4 @@
--- Take every role of these users: they were deleted in Stripe.
+-- Remove every role of these users, who were deleted in Stripe.
 -- $1 UUID[]: user ids
 DELETE FROM user_roles
 WHERE user_id = ANY($1::UUID[])

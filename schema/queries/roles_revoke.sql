@@ -1,4 +1,4 @@
--- Take a role of the customer who signs in with an address, whoever granted it.
+-- Revoke a role of the customer who signs in with an address, however it was granted.
 -- $1 VARCHAR: address to sign in with
 -- $2 VARCHAR: role
 DELETE FROM user_roles

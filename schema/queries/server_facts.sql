@@ -1,4 +1,4 @@
--- Read facts of the server: its version, whether it is read-only, and how many of its connections are in use.
+-- Read facts about the server: its version, whether it is read-only, and how many of its connections are in use.
 SELECT
     current_setting('server_version') AS version,
     pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only,

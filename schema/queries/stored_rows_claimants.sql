@@ -1,4 +1,4 @@
--- Read the claims of all who have these addresses in Stripe. Rows that a release without claimed_email wrote are found by
+-- Read the claims of all customers with these addresses in Stripe. Rows that a release without claimed_email wrote are found by
 -- stripe_email.
 -- $1 VARCHAR[]: addresses in their canonical form
 SELECT

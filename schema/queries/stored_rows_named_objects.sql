@@ -1,6 +1,6 @@
--- Name objects that Stripe should list, in the order of their ids.
--- $1 VARCHAR: after which id
--- $2 BIGINT: how many at most
+-- List stored objects that Stripe should list too, in the order of their ids.
+-- $1 VARCHAR: only ids after this one
+-- $2 BIGINT: maximum number of rows
 SELECT
     '{name}' AS kind,
     s.{stripe_id} AS object_id,

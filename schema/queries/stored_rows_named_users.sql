@@ -1,6 +1,6 @@
--- Name customers that Stripe should list, in the order of their ids: those that are not deleted.
--- $1 VARCHAR: after which id
--- $2 BIGINT: how many at most
+-- List stored customers that Stripe should list too, in the order of their ids: those that are not deleted.
+-- $1 VARCHAR: only ids after this one
+-- $2 BIGINT: maximum number of rows
 SELECT
     'customer' AS kind,
     stripe_customer_id AS object_id,

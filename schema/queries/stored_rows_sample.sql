@@ -1,5 +1,5 @@
--- Name rows of all kinds at random; reads every table completely.
--- $1 BIGINT: how many at most
+-- List random rows of all kinds; reads every table completely.
+-- $1 BIGINT: maximum number of rows
 SELECT
     one.kind,
     one.object_id,

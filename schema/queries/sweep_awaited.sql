@@ -1,7 +1,7 @@
 -- List awaited events, the oldest first, a page at a time.
 -- $1 BIGINT: second of the last event of the page before, Unix time; 0 for the first page
 -- $2 VARCHAR: its id; empty for the first page
--- $3 BIGINT: how many at most
+-- $3 BIGINT: maximum number of events
 SELECT
     event_id,
     extract(EPOCH FROM event_created_at)::BIGINT AS created

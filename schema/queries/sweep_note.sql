@@ -1,7 +1,7 @@
--- Count events that were missing, and note those that are not in the ledger yet.
+-- Count events that were missing, and record those that are not in the ledger yet.
 -- $1 BIGINT: how many were missing
 -- $2 VARCHAR[]: event ids to wait for
--- $3 BIGINT[]: their own seconds, Unix time
+-- $3 BIGINT[]: when Stripe created them, Unix seconds
 WITH awaited AS (
     INSERT INTO awaited_events (event_id, event_created_at)
     SELECT

@@ -1,4 +1,4 @@
--- Make rows for customers seen for the first time.
+-- Insert rows for customers seen for the first time.
 -- $1 UUID[]: user ids
 -- $2 VARCHAR[]: addresses to sign in with
 -- $3 VARCHAR[]: Stripe customer ids

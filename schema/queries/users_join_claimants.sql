@@ -1,5 +1,5 @@
--- Lock the rows of all who have these addresses, in Stripe or to sign in with, or fail at once: the transaction
--- already holds rows, and waiting out of order could be a deadlock.
+-- Lock the rows of all customers that have these addresses, in Stripe or to sign in with, or fail at once: the transaction
+-- already holds locks on rows, and waiting out of order could cause a deadlock.
 -- $1 VARCHAR[]: addresses in their canonical form
 SELECT
     -- include users_columns

@@ -1,4 +1,4 @@
--- Lock the rows of these customers and of all who have these addresses, in Stripe or to sign in with, in the one
+-- Lock the rows of these customers and of all that have these addresses, in Stripe or to sign in with, in the one
 -- order that every transaction keeps. Rows that a release without claimed_email wrote are found by stripe_email.
 -- $1 VARCHAR[]: Stripe customer ids
 -- $2 VARCHAR[]: addresses in their canonical form

@@ -1,4 +1,4 @@
--- Write what known customers are to show; who holds which address is written by users_set_email.
+-- Update the rows of customers, except the address to sign in with, which users_set_email writes.
 -- $1 UUID[]: user ids
 -- $2 VARCHAR[]: addresses as Stripe has them
 -- $3 VARCHAR[]: names

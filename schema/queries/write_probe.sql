@@ -1,4 +1,4 @@
--- Write one row, to find out whether Postgres takes writes.
+-- Write one row, to find out whether Postgres accepts writes.
 INSERT INTO write_probe (id)
 VALUES (TRUE)
 ON CONFLICT (id) DO UPDATE

@@ -1,4 +1,4 @@
--- The columns of a cause, from its newest letter.
+-- The columns of a cause, from its newest dead letter.
 causes.fingerprint,
 letter.event_type,
 letter.reason,

@@ -1,4 +1,4 @@
--- The columns of a letter, without its body.
+-- The columns of a dead letter, without its body.
 id,
 event_id,
 event_type,

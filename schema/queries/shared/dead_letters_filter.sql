@@ -1,17 +1,17 @@
--- Which letters: those that match every term that is given.
+-- A condition for dead letters: they must match every term that is given.
 -- $1 VARCHAR[]: statuses
 -- $2 VARCHAR: reason; NULL for all, as with each of the following
 -- $3 VARCHAR: type
 -- $4 VARCHAR: about, a customer, object or event
 -- $5 VARCHAR: fingerprint
--- $6 BIGINT: older_than_seconds, since it died
+-- $6 BIGINT: older_than_seconds, since it became a dead letter
 -- $7 BIGINT: newer_than_seconds
--- $8 VARCHAR: text in an id, a code, a message or a resolution, in any case
--- $9 BOOLEAN: removals, for those only whose events end an object
+-- $8 VARCHAR: text in an id, type, reason, code, message or resolution, in any case
+-- $9 BOOLEAN: removals, for only those whose events end an object
 -- $10 BIGINT: newest, for those up to this number
 -- $11 BIGINT: oldest, for those from this number on
--- $12 BIGINT[]: ids, for those only
--- $13 BIGINT: operation, for those that it dealt with
+-- $12 BIGINT[]: ids, for only these
+-- $13 BIGINT: operation, for those that it processed
 status = ANY($1::VARCHAR[])
 AND ($2::VARCHAR IS NULL OR reason = $2::VARCHAR)
 AND ($3::VARCHAR IS NULL OR event_type = $3::VARCHAR)
@@ -43,7 +43,7 @@ AND ($12::BIGINT[] IS NULL OR id = ANY($12::BIGINT[]))
 AND (
     $13::BIGINT IS NULL
     OR id = ANY(
-        ARRAY( -- the operation's letters as ids, so that they are found by primary key
+        ARRAY( -- the ids of the operation's letters, so that these are found by primary key
             SELECT done.letter_id
             FROM dead_letter_actions AS done
             WHERE done.operation_id = $13::BIGINT

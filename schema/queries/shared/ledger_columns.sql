@@ -1,4 +1,4 @@
--- The columns of an event that people see.
+-- The columns of an event that are shown to people.
 event_id,
 event_type,
 object_id,

@@ -1,13 +1,13 @@
--- Write what became of events into the ledger.
+-- Write the outcomes of events into the ledger.
 -- $1 VARCHAR[]: event ids
--- $2 BIGINT[]: their own seconds, Unix time
+-- $2 BIGINT[]: when Stripe created them, Unix seconds
 -- $3 VARCHAR[]: types
 -- $4 VARCHAR[]: customer ids
 -- $5 VARCHAR[]: object ids
 -- $6 BIGINT[]: received, Unix milliseconds
 -- $7 VARCHAR[]: outcomes
 -- $8 VARCHAR[]: reasons
--- $9 VARCHAR[]: events that superseded them
+-- $9 VARCHAR[]: ids of the events that superseded them
 -- $10 INTEGER[]: attempts
 -- $11 VARCHAR[]: sources
 -- $12 VARCHAR[]: statuses before

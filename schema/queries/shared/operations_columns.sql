@@ -1,4 +1,5 @@
--- The columns of an operation that people see; one that is marked as running without a recent heartbeat is interrupted.
+-- The columns of a bulk operation that are shown to people. An operation that is marked as running without a recent heartbeat is
+-- interrupted.
 id,
 kind,
 filter,
