@@ -5,7 +5,7 @@
 -- ARGV[2]   layout that the caller uses
 -- ARGV[3]   token, used for no other claim
 -- ARGV[4]   when the lease ends
--- ARGV[5-7] maximum of customers, of events, and of events of one customer
+-- ARGV[5-7] maximum numbers of customers, of events, and of events of one customer
 -- ARGV[8]   bytes of values after which no further event is returned
 -- ARGV[9]   ms for which, at least, this claim makes wake-ups unnecessary
 -- ARGV[10-11] ms for which the worker lingers before its next claim: for each event, and at most (retries.py)

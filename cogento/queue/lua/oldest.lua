@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   maximum of customers
+-- ARGV[2]   maximum number of customers
 -- Returns   {received_ms of the oldest event at the head of a paused mailbox or nil, then for customers that are not paused:
 --            customer id, received_ms of the event at the head of its mailbox, …}, the longest wait first
 --

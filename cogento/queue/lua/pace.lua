@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   maximum of requests per second
+-- ARGV[2]   maximum number of requests per second
 -- ARGV[3]   take (a process wants to send a request) | slow (Stripe answered "too many") | shut (Stripe refused the API key)
 -- ARGV[4]   with slow and shut: ms for which no process may send
 -- Returns   {ms to wait before sending, ms for which the key is known to be refused}

@@ -5,7 +5,7 @@
 -- ARGV[2…]  for each shard: the number of its arguments, then these arguments:
 --             layout that the caller uses
 --             home | former: a former shard accepts no events of a customer that has nothing in it
---             maximum of events of one customer, of events in all, of bytes in all
+--             maximum numbers of events of one customer, of events in all, of bytes in all
 --             ms from one wake-up to the next, and the maximum to which unanswered wake-ups lengthen this time
 --             four per envelope: event id, customer id, created (Unix seconds), value (codec.py)
 -- Returns   one per shard: {LAYOUT, the newer layout that the shard knows}, and the shard stores nothing; or

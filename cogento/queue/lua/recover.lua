@@ -3,7 +3,7 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   maximum of customers
+-- ARGV[2]   maximum number of customers
 -- Returns   how many were recovered
 
 local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, ARGV[2])

@@ -4,8 +4,8 @@
 -- ARGV[1]   now
 -- ARGV[2]   parked | waiting: which of their events
 -- ARGV[3]   the position of the first customer to read
--- ARGV[4-6] maximum of customers, maximum of events, and bytes of values after which no further customer is read
--- Returns   {customers read, {customer id, event id, value, …}}; all events of a customer are read, up to the maximum of events
+-- ARGV[4-6] maximum numbers of customers and events, and bytes of values after which no further customer is read
+-- Returns   {customers read, {customer id, event id, value, …}}; all events of a customer are read, up to the maximum number
 
 local is_parked = ARGV[2] == 'parked'
 local first, customers_limit = tonumber(ARGV[3]), tonumber(ARGV[4])

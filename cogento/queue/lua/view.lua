@@ -3,7 +3,7 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   customer id
--- ARGV[3]   maximum of waiting events, and of parked events
+-- ARGV[3]   maximum number of waiting events, and of parked events
 -- Returns   {name, value or nil, …}:
 --            ready, leased, sleeping, paused: ms since which it is ready or paused, or until which it is leased or sleeps
 --            pause: its value (pauses.py); parked_look: ms when parked events are next tried; crashes; owner: token

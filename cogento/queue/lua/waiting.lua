@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   maximum of customers of one state
+-- ARGV[2]   maximum number of customers of one state
 -- ARGV[3]   customer id, to list this one alone, or empty
 -- ARGV[4…]  states to list: paused | retrying | in_progress | queued | waiting_for_customer
 -- Returns   {halted: its value or nil, {state, customers, …} of every state, rows}. A row is {state, customer id,

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
--- ARGV[2]   maximum of customers of each kind
+-- ARGV[2]   maximum number of customers of each kind
 -- Returns   how many customers of both kinds there were
 
 local sleepers = redis.call('ZRANGEBYSCORE', SLEEPING, '-inf', now, 'LIMIT', 0, ARGV[2])
