@@ -54,4 +54,6 @@ def test_a_question_has_an_answer_in_a_large_account(large: psycopg.Connection, 
 
 def test_dbt_reads_the_tables_and_views_that_there_are(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        assert dbt_sources.PATH.read_text() == dbt_sources.sources(connection)
+        assert dbt_sources.PATH.read_text() == dbt_sources.sources(connection), (
+            "`python -m tools.dbt_sources DATABASE_URL` writes it again"
+        )

@@ -23,7 +23,7 @@ def documented(page: str) -> dict[str, tuple[str, ...]]:
     ("page", "metrics"), [("operations.md", DECLARED), ("receiver.md", RECEIVERS)], ids=["shared", "receiver"]
 )
 def test_the_page_lists_exactly_what_there_is(page: str, metrics: dict[str, tuple[str, ...]]) -> None:
-    assert documented(page) == metrics
+    assert documented(page) == metrics, f"a row in a table of docs/{page} for each metric"
 
 
 def test_no_name_is_both_the_receiver_s_own_and_shared() -> None:

@@ -158,11 +158,11 @@ def test_page_is_in_the_index_of_pages(name: str) -> None:
 
 
 def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    assert PAGES["docs/cli.md"] == commands_page(), "`make docs` writes it anew"
+    assert PAGES["docs/cli.md"] == commands_page(), "`make docs` writes it again"
 
 
 def test_the_index_of_decisions_has_every_title() -> None:
-    assert PAGES["docs/decisions/README.md"] == decisions_page(), "`make docs` writes it anew"
+    assert PAGES["docs/decisions/README.md"] == decisions_page(), "`make docs` writes it again"
 
 
 def test_readme_prints_the_promise() -> None:
@@ -180,7 +180,7 @@ def test_readme_shows_the_application_that_tests_run_with_the_blueprint_in_it() 
 def test_the_page_on_asking_stripe_names_what_a_key_must_read() -> None:
     what = re.search(r"with \*Read\* for (.+?), and \*None\* for", PAGES["docs/asking-stripe.md"], re.DOTALL)
     assert what is not None
-    assert re.findall(r"\*\*(.+?)\*\*", what[1]) == [*LISTS.values()]
+    assert re.findall(r"\*\*(.+?)\*\*", what[1]) == [*LISTS.values()], "docs/asking-stripe.md, The key"
 
 
 @pytest.mark.parametrize("line", LISTENING)

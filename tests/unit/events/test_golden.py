@@ -41,7 +41,7 @@ def test_every_file_has_a_golden_answer() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_becomes_what_a_person_reads_in_it(name: str) -> None:
-    assert becomes(posted(name)) == GOLDEN[name]
+    assert becomes(posted(name)) == GOLDEN[name], f"tests/data/golden_rows.json has what {name} becomes"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_what_workers_counted_is_added_up_with_their_heartbeats(mailboxes: Loope
 
 def test_every_counter_that_is_declared_is_shown() -> None:
     declared = [one for one in vars(declarations).values() if isinstance(one, WorkerCounter)]
-    assert declared == list(WORKER_COUNTERS)
+    assert declared == list(WORKER_COUNTERS), "name it in WORKER_COUNTERS, in the order of declarations.py"
 
 
 def test_what_was_told_is_told_once() -> None:
