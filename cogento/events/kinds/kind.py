@@ -124,6 +124,12 @@ class Kind:
     list_parameters: dict[str, str] = field(default_factory=dict)
     parts: Parts | None = None
 
+    def __post_init__(self) -> None:
+        if not self.ended_values:
+            raise ValueError(
+                f"{self.name}: ended_values names no value, and queries compare ended_by with them"
+            )
+
     def __str__(self) -> str:
         return self.name
 

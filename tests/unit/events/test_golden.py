@@ -11,6 +11,8 @@ from msgspec.structs import asdict
 from cogento.events.envelope import is_ours, parse_envelope
 from cogento.events.errors import PermanentError, RejectedError
 from cogento.events.event import Event, read_event
+from cogento.events.kinds import KINDS
+from cogento.events.kinds.kind import Kind
 from tests.support.builders import NOT_OURS_TYPE, customer, event_body, subscription
 from tests.support.stripe_files import DEAD_LETTER, GOLDEN, LATER, NAMES, ROWS, posted
 
@@ -42,6 +44,12 @@ def test_every_file_has_a_golden_answer() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_becomes_what_a_person_reads_in_it(name: str) -> None:
     assert becomes(posted(name)) == GOLDEN[name], f"tests/data/golden_rows.json has what {name} becomes"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_of_every_kind_some_payload_becomes_a_row(kind: Kind) -> None:
+    shown = {table for name in ROWS for table in GOLDEN[name]}
+    assert kind.table in shown, "see docs/adding-an-object.md, Which kinds fit"
 
 
 @pytest.mark.parametrize(

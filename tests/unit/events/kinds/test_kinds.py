@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cogento.events.kinds import CUSTOMER, KINDS, OWNED_KINDS, kind_of, kind_of_thin
+from cogento.events.kinds import CUSTOMER, KINDS, OWNED_KINDS, SUBSCRIPTION, kind_of, kind_of_thin
 from cogento.events.kinds.kind import Kind
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -58,6 +59,11 @@ def test_its_events_are_its_own_whatever_their_form(kind: Kind) -> None:
 def test_no_two_kinds_share_a_name_a_table_a_path_or_ids() -> None:
     names = Counter(name for kind in KINDS for name in {kind.name, kind.table, kind.path, kind.id_prefix})
     assert set(names.values()) == {1}
+
+
+def test_a_kind_whose_objects_never_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="subscription: ended_values names no value"):
+        replace(SUBSCRIPTION, ended_values=())
 
 
 def test_customers_come_first() -> None:
