@@ -91,10 +91,10 @@ def _read(header: str | None) -> _Claim:
         raise SignatureError(SignatureErrorReason.MISSING)
     if usual := _USUAL.fullmatch(header):
         return _Claim(usual[1], (usual[2].encode(),))
-    return _take_apart(header)
+    return _parse_header(header)
 
 
-def _take_apart(header: str) -> _Claim:
+def _parse_header(header: str) -> _Claim:
     if len(header) > MAX_HEADER_LENGTH or not header.isascii():
         raise SignatureError(SignatureErrorReason.UNREADABLE)
     items = [item.partition("=") for item in header.split(",")]

@@ -34,29 +34,29 @@ class FenceTally:
         self._kept_out: dict[Fenced, int] = {}
         self._unnamed: EventId | None = None
         self._bad_signatures = 0
-        self._telling: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
 
     def let_in(self) -> None:
         """Count an event that the fence let in."""
         self._let_in += 1
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report())
 
     def keep_out(self, reason: Fenced, event_id: EventId) -> None:
         """Count an event that the fence kept out."""
         self._kept_out[reason] = self._kept_out.get(reason, 0) + 1
         if reason is Fenced.NO_ACCOUNT:
             self._unnamed = event_id
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report())
 
     def refuse_signature(self) -> None:
         """Count a webhook that no secret of ours signed."""
         self._bad_signatures += 1
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report())
 
-    async def _tell(self) -> None:
+    async def _report(self) -> None:
         """Report what was counted, and rest; again while there is something to report."""
         while self._let_in or self._kept_out or self._bad_signatures:
             let_in, self._let_in = self._let_in, 0
@@ -73,4 +73,4 @@ class FenceTally:
             except MailboxUnavailable as error:
                 _log.info("fence_not_noted", reason=str(error))
             await asyncio.sleep(self._every_seconds)
-        self._telling = None
+        self._reporting = None

@@ -54,7 +54,7 @@ class _Account:
     is_awake: bool = False  # its last claim found events: claim again, because wake-ups rely on that
     rests_until: float = 0.0
 
-    def may_be_taken(self, now: float) -> bool:
+    def may_run(self, now: float) -> bool:
         is_stuck = self.under_way > 0 and (self.is_slow or now - self.began > SLOW_SECONDS)
         return now >= self.rests_until and self.loop.backoff.is_over() and not is_stuck
 
@@ -90,7 +90,7 @@ class AccountLoops:
             left = {place: self._accounts[place].loop.linger.seconds_left() for place in due}
             free = [place for place in due if left[place] <= 0]
             if free:
-                await self._take(min(free, key=lambda place: (place - self._next) % len(self._accounts)))
+                await self._run_turn(min(free, key=lambda place: (place - self._next) % len(self._accounts)))
             else:
                 await self._wakeups.wait(min(left.values()))
 
@@ -98,7 +98,7 @@ class AccountLoops:
         """Return the positions of accounts that have something to process."""
         for account in self._accounts:
             await account.loop.heartbeat.beat()
-        asleep = [place for place in self._takeable() if not self._accounts[place].is_awake]
+        asleep = [place for place in self._ready_places() if not self._accounts[place].is_awake]
         try:
             ready = await self._mailboxes.find_ready(
                 [self._accounts[place].loop.mailboxes for place in asleep]
@@ -109,13 +109,13 @@ class AccountLoops:
             )  # some of several servers may answer: each claim finds out for itself
         idle = {place for place, is_ready in zip(asleep, ready, strict=True) if not is_ready}
         # Checked again: another loop may have taken one meanwhile.
-        return [place for place in self._takeable() if place not in idle]
+        return [place for place in self._ready_places() if place not in idle]
 
-    def _takeable(self) -> list[int]:
+    def _ready_places(self) -> list[int]:
         now = self._clock()
-        return [place for place, account in enumerate(self._accounts) if account.may_be_taken(now)]
+        return [place for place, account in enumerate(self._accounts) if account.may_run(now)]
 
-    async def _take(self, place: int) -> None:
+    async def _run_turn(self, place: int) -> None:
         account = self._accounts[place]
         self._next = place + 1
         account.under_way += 1

@@ -176,7 +176,7 @@ class WorkerLoop:
         try:
             await self.heartbeat.beat()
             await self._flush_pending_acks()
-            if not await self._circuit.lets_through():
+            if not await self._circuit.may_claim():
                 return Turn.BLOCKED
             claim = await self._claim()
             self.backoff.succeeded()

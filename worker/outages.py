@@ -42,7 +42,7 @@ class LocalCircuit:
         self._failures_count_until_ms = 0
         self._is_asking = False
 
-    async def lets_through(self) -> bool:
+    async def may_claim(self) -> bool:
         """Whether to claim events now; probes when the circuit chose this worker."""
         if self._is_closed:
             return True

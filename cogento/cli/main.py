@@ -119,9 +119,9 @@ class Commands(click.Group):
         if entry is None:
             return None
         command: click.Command = getattr(importlib.import_module(entry.module), cmd_name.replace("-", "_"))
-        _let_take("--data", data_option, command)
+        _add_option("--data", data_option, command)
         if cmd_name not in OF_ALL_ACCOUNTS:
-            _let_take("--account", account_option, command)
+            _add_option("--account", account_option, command)
         return command
 
     def resolve_command(
@@ -150,11 +150,11 @@ class Commands(click.Group):
         return named + click.Command.shell_complete(self, ctx, incomplete)
 
 
-def _let_take(name: str, make: Callable[[], click.Option], command: click.Command) -> None:
+def _add_option(name: str, make: Callable[[], click.Option], command: click.Command) -> None:
     """Add an option to a command, or to each of a group, unless it has one of that name."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
-            _let_take(name, make, each)
+            _add_option(name, make, each)
     elif all(name not in option.opts for option in command.params):
         command.params.append(make())
 

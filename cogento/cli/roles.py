@@ -60,7 +60,7 @@ def grant(email: str, role: str, *, why: str, who: str, as_json: bool) -> None:
             )
         (holder, *_) = runtime.run(store.roles.granted(email))
         _record(store, holder.customer_id, who=who, why=why, granted=role)
-    _say(email, role, granted=True, as_json=as_json)
+    _print_change(email, role, granted=True, as_json=as_json)
 
 
 @roles.command()
@@ -77,7 +77,7 @@ def revoke(email: str, role: str, *, why: str, who: str, as_json: bool) -> None:
             raise Failure("Nobody with this address has this role. `cogento roles list` shows who has which.")
         if before:
             _record(store, before[0].customer_id, who=who, why=why, revoked=role)
-    _say(email, role, granted=False, as_json=as_json)
+    _print_change(email, role, granted=False, as_json=as_json)
 
 
 def _record(store: Store, customer_id: CustomerId, *, who: str, why: str, **details: str) -> None:
@@ -85,7 +85,7 @@ def _record(store: Store, customer_id: CustomerId, *, who: str, why: str, **deta
     runtime.run(record(who=who, action=Action.ROLES, about=customer_id, why=why, details=details))
 
 
-def _say(email: str, role: str, *, granted: bool, as_json: bool) -> None:
+def _print_change(email: str, role: str, *, granted: bool, as_json: bool) -> None:
     if as_json:
         print_json({"email": email, "role": role, "granted": granted})
     else:

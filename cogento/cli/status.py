@@ -76,7 +76,7 @@ def _alert(report: StatusReport, mailboxes: Mailboxes) -> None:
     if settings.alert_webhook_url:
         webhook = AlertWebhook(settings.alert_webhook_url.get_secret_value())
         alerts = Alerts(webhook, mailboxes.sent_alerts, deployment=settings.deployment, hold_seconds=0)
-        alerts.look(report.verdict.lines)
+        alerts.update(report.verdict.lines)
 
 
 def _print_verdict(report: StatusReport, *, level: str | None) -> None:

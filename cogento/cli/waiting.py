@@ -119,7 +119,7 @@ def pause(customer: str | None, *, everything: bool, why: str, who: str, as_json
         click.echo(
             f"Nothing is known of {_named(whose)} here: check the id. Its events would wait.", err=True
         )
-    _tell_unrecorded(done)
+    _warn_if_unrecorded(done)
 
 
 @click.command()
@@ -156,7 +156,7 @@ def resume(customer: str | None, *, everything: bool, why: str, who: str, as_jso
         if whose is None and by_name:
             still = "1 customer is" if by_name == 1 else f"{by_name:,} customers are"
             click.echo(f"{still} still paused by name: `cogento waiting --state paused` lists them.")
-    _tell_unrecorded(done)
+    _warn_if_unrecorded(done)
 
 
 @click.command("try-now")
@@ -178,7 +178,7 @@ def try_now(customer: str, *, why: str, who: str, as_json: bool) -> None:
         click.echo(f"The events of {_named(whose)} are tried now.")
     else:
         click.echo(f"Nothing changed. {UNCHANGED[QueueAction.TRY_NOW].format(_named(whose))}")
-    _tell_unrecorded(done)
+    _warn_if_unrecorded(done)
 
 
 @contextmanager
@@ -197,6 +197,6 @@ def _named(whose: CustomerId | None) -> str:
     return "everything" if whose is None else printable(whose)
 
 
-def _tell_unrecorded(done: ActionResult) -> None:
+def _warn_if_unrecorded(done: ActionResult) -> None:
     if done.unrecorded:
         click.echo(f"Done, but not recorded as activity: {done.unrecorded}", err=True)

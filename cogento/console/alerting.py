@@ -93,10 +93,10 @@ class Alerts:
         self._alone: set[str] = set()  # names sent while Redis was away
         self._since: dict[tuple[str, bool], float] = {}  # since when a name is, or is not, among the lines
 
-    def look(self, lines: Sequence[Attention]) -> None:
+    def update(self, lines: Sequence[Attention]) -> None:
         """Send what is new among the lines that page, and withdraw what is over."""
         paging = {line.name: line for line in lines if line.pages}
-        known = self._told()
+        known = self._sent_names()
         now = self._clock()
         changed = {(name, True) for name in paging.keys() - known}
         # While a server is away, a problem that only it could report does not count as over.
@@ -106,12 +106,12 @@ class Alerts:
         for name, begins in sorted(changed):
             if now - self._since[name, begins] < self._hold_seconds:
                 continue
-            if begins and self._begin(name) and not self._tell(name, paging[name].text, "firing"):
+            if begins and self._begin(name) and not self._deliver(name, paging[name].text, "firing"):
                 self._end(name)
             if not begins and self._end(name):
-                self._tell(name, "It is over.", "resolved")
+                self._deliver(name, "It is over.", "resolved")
 
-    def _told(self) -> frozenset[str]:
+    def _sent_names(self) -> frozenset[str]:
         with suppress(MailboxUnavailable):
             self._known = runtime.run(self._sent.names())
         return self._known | self._alone
@@ -137,7 +137,7 @@ class Alerts:
         except MailboxUnavailable:
             return None
 
-    def _tell(self, name: str, text: str, state: str) -> bool:
+    def _deliver(self, name: str, text: str, state: str) -> bool:
         """Deliver an alert, in the form that Slack and compatible services take; the other fields are for programs."""
         mark = "resolved" if state == "resolved" else "needs attention"
         message = {
@@ -157,7 +157,7 @@ def keep_alerting(alerts: Alerts, lines: Callable[[], Sequence[Attention] | None
         while True:
             try:
                 if (now := lines()) is not None:
-                    alerts.look(now)
+                    alerts.update(now)
             except Exception as error:  # noqa: BLE001 - a mistake in one look must not end the thread
                 _log.error("alerts_failed", exc_info=error)
             time.sleep(LOOK_SECONDS)

@@ -158,7 +158,7 @@ class _Round:
         await self._through_keys("event", self._restore)
         for tag, shard in self._shards.items():
             await self._recount(tag, shard, after[tag])
-            await self._tell_lost(tag)
+            await self._log_lost(tag)
         return self._findings()
 
     async def _through_keys(self, family: str, inspect: Callable[[str, list[str]], Awaitable[None]]) -> None:
@@ -262,7 +262,7 @@ class _Round:
             log.warning("gauges_recounted", gauges=wrong[::3], shard=tag)
             await self._run("recount", tag, *wrong)
 
-    async def _tell_lost(self, tag: str) -> None:
+    async def _log_lost(self, tag: str) -> None:
         lost = await self._server.ask("HGETALL", keys.lost_key(tag))
         if lost:
             named = sorted(id_.decode(errors="replace") for id_ in lost)

@@ -142,7 +142,7 @@ class ShardMove:
         """
         before = await self._layouts.refresh()
         if not before.is_changing and not await self._is_wanted(before):
-            await self._look_after(before)
+            await self._finish_former(before)
             return False
         moving = keys.moving_key(self._layouts.first_tag)
         if not await self._client.ask("SET", moving, 1, "NX", "PX", UNDER_WAY_MS):
@@ -163,7 +163,7 @@ class ShardMove:
         )
         return ShardCount(layout.former.count, layout.current.count, *map(read_number, moved))
 
-    async def _look_after(self, layout: Layout) -> None:
+    async def _finish_former(self, layout: Layout) -> None:
         """Tell former shards that they are no longer in use, and end every move: Redis may have lost either fact."""
         with suppress(_OvertakenError):
             await self._durably(layout, "here", {tag: [[]] for tag in layout.counted_tags})

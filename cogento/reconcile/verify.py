@@ -121,7 +121,7 @@ class Verify:
                 _Suspect(doubt, None) for doubt in await self._store.stored_rows.sample(sample)
             ]
             self._compared = len(self._suspects)
-        found, undecided = await self._look_again()
+        found, undecided = await self._compare_again()
         left = await self._repair(found) if repair else found
         remains = tuple(drift for one in left for drift in one.drift)
         fixed = {drift for one in found for drift in one.drift}.difference(remains)
@@ -178,7 +178,7 @@ class Verify:
                 found.append((event, None))
         return found
 
-    async def _look_again(self) -> tuple[list[_Found], list[ObjectId]]:
+    async def _compare_again(self) -> tuple[list[_Found], list[ObjectId]]:
         """Compare the suspects again until each is equal or surely differs; returns the latter, and those that stay undecided."""
         found: list[_Found] = []
         suspects = self._suspects
@@ -188,11 +188,11 @@ class Verify:
             await asyncio.sleep(VERIFY.settle_seconds)
             open_ones: list[_Suspect] = []
             for some in _chunks(suspects):
-                open_ones += await self._look_at(some, found)
+                open_ones += await self._refetch(some, found)
             suspects = open_ones
         return found, [one.doubt.object_id for one in suspects]
 
-    async def _look_at(self, suspects: Sequence[_Suspect], found: list[_Found]) -> list[_Suspect]:
+    async def _refetch(self, suspects: Sequence[_Suspect], found: list[_Found]) -> list[_Suspect]:
         """Ask for these once more; adds those that surely differ to `found`, and returns those to compare again."""
         answers = await asyncio.gather(*(self._ask(one.doubt) for one in suspects))
         answered = {

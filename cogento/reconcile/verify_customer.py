@@ -123,7 +123,7 @@ class CustomerVerification:
         """Compare a customer, and with `repair` write what Stripe says."""
         answers = await self._ask_all(customer_id)
         compared = await self._compare(answers)
-        compared = await self._look_again(customer_id, compared)
+        compared = await self._compare_again(customer_id, compared)
         if repair:
             compared = await self._repair(compared)
         return CustomerComparison(customer_id, [one.found for one in compared], self._is_complete)
@@ -187,7 +187,7 @@ class CustomerVerification:
             compared.append(_Compared(kind, object_id, answer, event, found))
         return compared
 
-    async def _look_again(self, customer_id: CustomerId, compared: Sequence[_Compared]) -> list[_Compared]:
+    async def _compare_again(self, customer_id: CustomerId, compared: Sequence[_Compared]) -> list[_Compared]:
         """Ask once more for objects that differ, after a webhook would have come, until Stripe has given the same answer twice."""
         found = {one.object_id: one for one in compared}
         open_ones = [one for one in compared if one.found.state is ComparisonState.DIFFERS]

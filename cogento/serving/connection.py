@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release everything that waited here; a client that leaves is not an error."""
-        self._let_go()
+        self._release()
         super().connection_lost(exc)
         self._silence.close()
         self.resume_writing()
@@ -356,10 +356,10 @@ class Connection(HttpToolsProtocol):
         self._cut_off()
 
     def _cut_off(self) -> None:
-        self._let_go()
+        self._release()
         self.transport.abort()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """Release what is held for a client that has gone or has to go."""
         self._move(None)
         for cycle, _ in self.pipeline:

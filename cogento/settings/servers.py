@@ -94,7 +94,7 @@ class DatabaseSettings(SchemaSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _say_the_schema(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _include_schema(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
         """Write the schema into the URL, so that every user of the URL knows it."""
         schema = info.data.get("database_schema", DEFAULT_SCHEMA)  # absent when it was refused itself
         return SecretStr(with_schema(url.get_secret_value(), schema))

@@ -195,10 +195,10 @@ async def _session_of(connection: asyncpg.Connection) -> int:
     """
     parts: list[bytes] = []
 
-    async def take(part: bytes) -> None:
+    async def receive(part: bytes) -> None:
         parts.append(part)
 
-    await connection.copy_from_query("SELECT pg_backend_pid()", output=take)
+    await connection.copy_from_query("SELECT pg_backend_pid()", output=receive)
     return int(b"".join(parts))
 
 

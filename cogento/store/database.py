@@ -126,7 +126,7 @@ class Database:
 
     async def try_leader_lease(self, name: str) -> LeaderLease | None:
         """Take the lock of this name; None when another process has it."""
-        is_taken = await self._locks.take(self._schema, name)
+        is_taken = await self._locks.acquire(self._schema, name)
         return LeaderLease(name, self._schema, self._locks) if is_taken else None
 
     async def _once(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -140,7 +140,7 @@ class Database:
         try:
             with translated(connection):
                 if self._schema is not None:
-                    await connection.look_in(self._schema)
+                    await connection.use_schema(self._schema)
                 yield connection
         finally:
             await self._pool.release(connection)

@@ -48,8 +48,8 @@ class LeaderLocks:
         self._connection: Any = None
         self._borrowed = AsyncExitStack()
 
-    async def take(self, schema: str | None, name: str) -> bool:
-        """Take a schema's lock of this name; False when somebody has it, this process for example."""
+    async def acquire(self, schema: str | None, name: str) -> bool:
+        """Acquire a schema's lock of this name; False when somebody has it, this process for example."""
         async with self._one_at_a_time:
             if self._connection is not None and is_lost(self._connection):
                 await self._give_back()
@@ -59,7 +59,7 @@ class LeaderLocks:
                 self._connection = await self._borrowed.enter_async_context(self._borrow())
             try:
                 with translated(self._connection):
-                    await self._look_in(schema)
+                    await self._use_schema(schema)
                     is_taken = bool(await self._connection.fetchval(_TAKE, name))
                 if is_taken:
                     self._held.add((schema, name))
@@ -75,14 +75,14 @@ class LeaderLocks:
             self._held.discard((schema, name))
             try:
                 with translated(self._connection):
-                    await self._look_in(schema)
+                    await self._use_schema(schema)
                     await self._connection.execute(_END, name)
             finally:
                 await self._give_back_if_unused()
 
-    async def _look_in(self, schema: str | None) -> None:
+    async def _use_schema(self, schema: str | None) -> None:
         if schema is not None:
-            await self._connection.look_in(schema)
+            await self._connection.use_schema(schema)
 
     async def _give_back_if_unused(self) -> None:
         if not self._held:

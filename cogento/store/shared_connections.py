@@ -18,14 +18,14 @@ STATEMENTS_OF_A_SCHEMA = 100
 
 
 class SharedConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg carries no types
-    """A connection that `look_in` points at a schema; in its pool it is pointed at none."""
+    """A connection that `use_schema` points at a schema; in its pool it is pointed at none."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._schema: str | None = None
         self._mark = ""
 
-    async def look_in(self, schema: str) -> None:
+    async def use_schema(self, schema: str) -> None:
         """Look for names in this schema from now on; not inside a transaction."""
         if schema == self._schema:
             return

@@ -67,10 +67,10 @@ class SharedTransactions:
         self._waiting.append(mine)
         async with self._free:
             if mine in self._waiting:  # otherwise another caller's transaction has taken it
-                await self._apply(self._take())
+                await self._apply(self._next_shares())
         return await mine.result
 
-    def _take(self) -> list[_Share]:
+    def _next_shares(self) -> list[_Share]:
         taken, events = [self._waiting.popleft()], 0
         while self._waiting and (events := events + len(taken[-1].deliveries)) < EVENTS_TOGETHER:
             taken.append(self._waiting.popleft())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import abort, request
 
-from cogento.console.web.login import PUBLIC_ENDPOINTS, ConsoleRole, User, let_through, read_name
+from cogento.console.web.login import PUBLIC_ENDPOINTS, ConsoleRole, User, authorize, read_name
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -32,7 +32,7 @@ class LocalAccess:
     def install(self, app: Flask) -> None:
         """Let every request in; the token in the forms lives as long as the process."""
         token = secrets.token_urlsafe(32)
-        app.before_request(lambda: let_through(self.user, token))
+        app.before_request(lambda: authorize(self.user, token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class ProxyAccess:
             abort(403, f"The proxy named nobody in {self.header}. Log in there first.")
         is_operator = not self.operators or name in self.operators
         token = hmac.new(key, name.encode(), hashlib.sha256).hexdigest()
-        let_through(User(name, ConsoleRole.OPERATOR if is_operator else ConsoleRole.VIEWER), token)
+        authorize(User(name, ConsoleRole.OPERATOR if is_operator else ConsoleRole.VIEWER), token)
 
     def _name(self) -> str | None:
         """Read the name; None where it has a comma: several headers were joined, one of them perhaps a client's."""

@@ -84,7 +84,7 @@ def read_name(text: str) -> str | None:
     return name if 0 < len(name) <= MAX_NAME_LENGTH and name.isprintable() else None
 
 
-def let_through(user: User, form_token: str) -> None:
+def authorize(user: User, form_token: str) -> None:
     """Let a user's request through to its page: a change only with our own form's token, and from a user who may change things."""
     g.user, g.form_token = user, form_token
     if request.method in SAFE_METHODS or request.endpoint is None:
@@ -192,7 +192,7 @@ class LoginViews:
         if session is None or role is None:  # no role: the password has changed since
             return _ask_to_log_in()
         g.session = session
-        let_through(User(session.name, role), session.form_token)
+        authorize(User(session.name, role), session.form_token)
         return None
 
 

@@ -51,7 +51,7 @@ class Worker:
     def __init__(self, circuit: Circuit, postgres: Postgres) -> None:
         self.looped = LocalCircuit(circuit, probe=postgres.probe, jitter=lambda: 0.5)
 
-    lets_through = looped(LocalCircuit.lets_through)
+    may_claim = looped(LocalCircuit.may_claim)
     failed = looped(LocalCircuit.failed)
 
 
@@ -85,14 +85,14 @@ def fail(*workers: Worker, at: ManualClock, error: Exception = REFUSED) -> None:
 
 def test_while_all_is_well_nobody_is_asked(circuit: CountedCircuit, postgres: Postgres) -> None:
     worker = Worker(circuit, postgres)
-    assert all(worker.lets_through() for _ in range(100))
+    assert all(worker.may_claim() for _ in range(100))
     assert (circuit.asked, postgres.probes) == (0, 0)
 
 
 def test_a_single_cut_connection_stops_nobody(make_worker: Callable[[], Worker], clock: ManualClock) -> None:
     worker = make_worker()
     fail(worker, at=clock, error=CUT)
-    assert worker.lets_through()
+    assert worker.may_claim()
 
 
 def test_five_cut_connections_of_any_workers_stop_them(
@@ -100,7 +100,7 @@ def test_five_cut_connections_of_any_workers_stop_them(
 ) -> None:
     workers = [make_worker() for _ in range(5)]
     fail(*workers, at=clock, error=CUT)
-    assert [worker.lets_through() for worker in workers] == [False] * 5
+    assert [worker.may_claim() for worker in workers] == [False] * 5
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_proof_of_absence_stops_at_once(
 ) -> None:
     worker = make_worker()
     fail(worker, at=clock, error=error)
-    assert not worker.lets_through()
+    assert not worker.may_claim()
 
 
 def test_one_of_many_workers_probes(
@@ -127,7 +127,7 @@ def test_one_of_many_workers_probes(
     postgres.is_away = True
     fail(*workers, at=clock)
     clock.ms += 500
-    assert [worker.lets_through() for worker in workers] == [False] * 8
+    assert [worker.may_claim() for worker in workers] == [False] * 8
     assert postgres.probes == 1
 
 
@@ -147,7 +147,7 @@ def seconds_to_probe(worker: Worker, clock: ManualClock, postgres: Postgres) -> 
     began, probes = clock.ms, postgres.probes
     while postgres.probes == probes:
         clock.ms += 100
-        worker.lets_through()
+        worker.may_claim()
     return (clock.ms - began) / 1000
 
 
@@ -162,7 +162,7 @@ def test_after_an_outage_workers_come_back_one_two_four_and_not_all_at_once(
 
 def second_of(workers: list[Worker], clock: ManualClock) -> int:
     """How many workers take events by the end of another second in which all look twice."""
-    came = {id(worker) for _ in range(2) for worker in workers if worker.lets_through()}
+    came = {id(worker) for _ in range(2) for worker in workers if worker.may_claim()}
     clock.ms += 1000
     return len(came)
 
@@ -187,10 +187,10 @@ def test_a_failure_while_they_come_back_stops_those_who_wait(
     first, second = make_worker(), make_worker()
     fail(first, second, at=clock)
     clock.ms += 500
-    assert first.lets_through()
+    assert first.may_claim()
     fail(first, at=clock)
     clock.ms += 400
-    assert not second.lets_through()
+    assert not second.may_claim()
 
 
 def test_what_fails_again_and_again_although_probes_succeed_is_tried_more_and_more_rarely(
@@ -210,7 +210,7 @@ def seconds_to_work_again(worker: Worker, clock: ManualClock) -> float:
 
 def seconds_until_let_in(worker: Worker, clock: ManualClock) -> float:
     began = clock.ms
-    while not worker.lets_through():
+    while not worker.may_claim():
         clock.ms += 100
     return (clock.ms - began) / 1000
 
