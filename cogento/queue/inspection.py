@@ -147,14 +147,14 @@ class _Round:
 
     async def go(self) -> Findings:
         self._begun_ms = await self._clock.now_ms()
-        layout = await self._layouts.refresh()
-        for tag in layout.tags:
+        tags = (await self._layouts.refresh()).counted_tags  # the gauges of retired shards are added up, too
+        for tag in tags:
             await self._server.set_aside(tag, await self._clock.now_ms())
             self._shards[tag] = _Shard(await self._stats(tag))
         await self._through_keys("mail", partial(self._repair, "mail"))
         await self._through_keys("held", partial(self._repair, "held"))
         await self._through_lists()
-        after = {tag: await self._stats(tag) for tag in layout.tags}
+        after = {tag: await self._stats(tag) for tag in tags}
         await self._through_keys("event", self._restore)
         for tag, shard in self._shards.items():
             await self._recount(tag, shard, after[tag])

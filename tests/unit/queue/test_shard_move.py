@@ -14,6 +14,7 @@ from cogento.queue.status import MailboxState, Removed
 from cogento.queue.worker_registry import Heartbeat
 from tests.support.looped import LoopedMailboxes
 from tests.support.mailbox_builders import START_MS, all_done, claim, envelope, ids, is_idle, taken
+from tests.support.mailbox_harm import inspect
 from tests.support.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
@@ -199,6 +200,19 @@ def test_an_event_whose_mailbox_was_lost_moves_all_the_same(
     worker = change(client, clock, 6)
     assert taken(claim(worker)) == {"cus_a": ["evt_1"]}
     client.hset("{cogento:0}:stats", mapping={"waiting": 0, "bytes": 0})  # an inspection counts them anew
+
+
+def test_gauges_of_a_shard_that_was_are_counted_again_too(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope(f"evt_{name}", customer=name) for name in ("cus_a", "cus_b", "cus_c", "cus_d")])
+    change(client, clock, 6)
+    worker = change(client, clock, 1)
+    retired = layout(client).counted_tags[-1]
+    assert retired not in layout(client).tags
+    client.hincrby(f"{retired}:stats", "waiting", 45)
+    inspect(worker.inspection(lease_seconds=30), client)
+    assert worker.status().waiting == 4
 
 
 def test_a_mailbox_of_many_events_moves_in_parts(
