@@ -23,7 +23,7 @@ from cogento.metrics.declarations import BATCHES
 from cogento.queue.errors import MailboxUnavailable
 from cogento.retries import WAKEUP_WINDOW_MS, linger_ms
 from worker.batch import DatabaseAwayError
-from worker.decode import decode_batch
+from worker.decode import SUSPECT_CRASHES, decode_batch
 from worker.lease import Lease, ReleaseClaimError
 
 if TYPE_CHECKING:
@@ -206,7 +206,9 @@ class WorkerLoop:
         if claim is not None:
             events = sum(len(batch.events) for batch in claim.batches)
             is_full = events >= size.events or len(claim.batches) >= size.customers
-            self.linger.claimed(events, is_full=is_full)
+            # Of a customer at whom workers crashed one event is applied now, however many were claimed: the others wait already.
+            is_suspect = any(batch.crashes >= SUSPECT_CRASHES for batch in claim.batches)
+            self.linger.claimed(events, is_full=is_full or is_suspect)
         return claim
 
     async def _process(self, claim: Claim) -> None:

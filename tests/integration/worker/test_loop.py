@@ -13,6 +13,7 @@ from cogento.events.envelope import parse_envelope
 from cogento.events.names import CustomerId
 from cogento.metrics.declarations import take_counted
 from tests.support.builders import NOW, Json, customer, event_body, subscription
+from worker.decode import SUSPECT_CRASHES
 from worker.loop import BatchSize
 
 if TYPE_CHECKING:
@@ -71,6 +72,20 @@ def test_a_batch_that_was_settled_is_counted(post: Post) -> None:
     take_counted()
     post.drain()
     assert take_counted()["cogento_worker_batches settled total"] == 1
+
+
+def test_a_customer_at_whom_workers_crashed_is_claimed_again_without_a_wait(
+    post: Post, redis_url: str
+) -> None:
+    for number in range(120):
+        post.put("customer.updated", customer(), id_=f"evt_{number}", created=NOW + number)
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("{cogento:0}:crashes", CUSTOMER, SUSPECT_CRASHES)
+    loop = post.loop()
+
+    runtime.run(loop.take_turn())
+
+    assert (post.mailboxes.status().waiting, loop.linger.seconds_left() <= 0) == (119, True)
 
 
 def test_an_event_put_again_after_it_was_settled_ends_as_a_duplicate(post: Post) -> None:
