@@ -89,7 +89,7 @@ could save at most those 3.9 ms; it would be a second way to do what Celery does
 
 **99th percentile over a bare application's.** The bare application answers from memory; an answer here waits for a put and its sync, and for the put before it. Its median is 2.8 ms at that load, and a burst of another program on the same cores takes longer than either: rounds of one run are between 0.2 and 5.5.
 
-**Drain over a bare program.** The worker takes 125 µs of processor time an event. Its additional work: claims and acknowledgements in Redis, checking and ordering the event, the outcome in the ledger. Rounds of one run are between 0.75 and 0.90.
+**Drain over a bare program.** The worker takes 125 µs of processor time an event in this run. Its additional work: claims and acknowledgements in Redis, checking and ordering the event, the outcome in the ledger. Rounds of one run are between 0.75 and 0.90.
 
 **Out of 1,000,000 waiting events.** Rounds are on both sides of the aim: 0.87, 0.91 and 1.0. A claim reads the head of a queue, however long it is; only Redis's memory grows with it.
 
