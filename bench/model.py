@@ -85,7 +85,7 @@ class System:
         self.redis = [Gathering(timeline, round_seconds=costs.sync) for _ in range(size.redis)]
         self.postgres = Station(timeline, servers=size.postgres_cores)
         self.workers = [Station(timeline, servers=1) for _ in range(size.workers)]
-        self.mail: list[list[float]] = [[] for _ in range(size.redis)]
+        self.waiting: list[list[float]] = [[] for _ in range(size.redis)]
         self._idle = [cpu for cpu in self.workers for _ in range(size.loops)]
         chance.shuffle(self._idle)
 
@@ -95,18 +95,18 @@ class System:
 
     def put(self, instance: int, events: Sequence[float]) -> None:
         """Note that events were put into the mailboxes of a Redis instance at these times."""
-        self.mail[instance] += events
+        self.waiting[instance] += events
         self._wake()
 
     def _wake(self) -> None:
-        while self._idle and any(self.mail):
+        while self._idle and any(self.waiting):
             self._take(self._idle.pop())
 
     def _take(self, cpu: Station) -> None:
         """Take a batch through its steps: claim, work, write, commit, settle."""
-        instance = self.chance.choice([i for i, mail in enumerate(self.mail) if mail])
-        batch = self.mail[instance][:BATCH_EVENTS]
-        del self.mail[instance][:BATCH_EVENTS]
+        instance = self.chance.choice([i for i, events in enumerate(self.waiting) if events])
+        batch = self.waiting[instance][:BATCH_EVENTS]
+        del self.waiting[instance][:BATCH_EVENTS]
         redis, costs, number = self.redis[instance], self.costs, len(batch)
         steps: list[Callable[[Callable[[], None]], None]] = [
             lambda then: redis.serve(costs.take.of(number) / 2, then),

@@ -82,7 +82,7 @@ def _print(found: Explanation, *, limit: int) -> None:
     click.secho(printable(found.customer_id), bold=True)
     for sentence in found.sentences or ("Nothing is waiting; all received events have been processed.",):
         click.echo(f"  {printable(sentence)}")
-    _print_mail(found, limit=limit)
+    _print_mailbox(found, limit=limit)
     records = found.records
     if records is None:
         return
@@ -114,14 +114,18 @@ def _print(found: Explanation, *, limit: int) -> None:
         _print_list(("CREATED IN STRIPE", "EVENT", "OBJECT", "TYPE", "OUTCOME"), events, limit=limit)
 
 
-def _print_mail(found: Explanation, *, limit: int) -> None:
+def _print_mailbox(found: Explanation, *, limit: int) -> None:
     if found.mailbox is None:
         return
     for title, events, total in (
-        ("Waiting, in order", [one for one in found.mail if not one.is_parked], found.mailbox.waiting_total),
+        (
+            "Waiting, in order",
+            [one for one in found.waiting_events if not one.is_parked],
+            found.mailbox.waiting_total,
+        ),
         (
             "Waiting for the customer's own event",
-            [one for one in found.mail if one.is_parked],
+            [one for one in found.waiting_events if one.is_parked],
             found.mailbox.parked_total,
         ),
     ):

@@ -12,7 +12,7 @@ from cogento.console.attention import Tone
 from cogento.console.connections import open_mailboxes, open_store
 from cogento.console.errors import Failure, friendly_errors
 from cogento.console.formatting import counted, duration, printable
-from cogento.console.messages import describe_workers
+from cogento.console.queue_messages import describe_workers
 from cogento.console.status import Level, read_status
 from cogento.settings import EX_CONFIG, AlertSettings, load
 

@@ -12,8 +12,8 @@ from cogento.cli.options import read_customer_id, reason_option, who_option
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.console.connections import open_mailboxes, open_store_if_configured
 from cogento.console.formatting import printable
-from cogento.console.messages import describe_pause
 from cogento.console.queue_actions import UNCHANGED, QueueAction, QueueActions, is_customer_id
+from cogento.console.queue_messages import describe_pause
 from cogento.console.waiting import describe_unlisted, describe_waiting
 from cogento.events.names import CustomerId
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState

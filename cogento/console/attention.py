@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cogento.console.formatting import ago, counted, duration
-from cogento.console.messages import AWAY, describe_kept_out, describe_pause
+from cogento.console.messages import describe_kept_out
+from cogento.console.queue_messages import AWAY, describe_pause
 from cogento.queue.durability import warning_of
 from cogento.queue.waiting import WaitingState
 

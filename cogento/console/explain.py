@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cogento import runtime
-from cogento.console.messages import (
-    QueueContext,
-    describe_ambiguity,
-    describe_mailbox,
-    describe_outcome,
-    describe_row,
-    waited,
-)
+from cogento.console.messages import describe_ambiguity, describe_outcome, describe_row
+from cogento.console.queue_messages import QueueContext, describe_mailbox, waited
 from cogento.events.addresses import canonical_address
 from cogento.events.envelope import ANY_TIME, parse_envelope, parse_whole
 from cogento.events.errors import OtherReleaseError, RejectedError
@@ -112,7 +106,7 @@ class Explanation:
     customer_id: CustomerId
     sentences: Sequence[str]
     mailbox: MailboxView | None
-    mail: Sequence[WaitingEvent]
+    waiting_events: Sequence[WaitingEvent]
     records: CustomerRecords | None
 
 
@@ -243,14 +237,14 @@ def _explanation(
         workers=Workforce(runtime.run(mailboxes.workers.seen()), now_ms).alive,
     )
     sentences += describe_mailbox(mailbox, context)
-    mail = _read_mail(mailbox, mailboxes, now_ms)
+    waiting_events = _read_waiting(mailbox, mailboxes, now_ms)
     if records is not None:
         sentences += _of_records(records)
     else:
         if not mailbox.has_events:
             sentences.append("Nothing waits in the mailbox.")
         sentences.append(TABLES_UNREAD)
-    return Explanation(asked, customer_id, tuple(sentences), mailbox, mail, records)
+    return Explanation(asked, customer_id, tuple(sentences), mailbox, waiting_events, records)
 
 
 def _of_tables_alone(asked: str, customer_id: CustomerId, records: CustomerRecords) -> Explanation:
@@ -259,7 +253,7 @@ def _of_tables_alone(asked: str, customer_id: CustomerId, records: CustomerRecor
     return Explanation(asked, customer_id, sentences, None, (), records)
 
 
-def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[WaitingEvent]:
+def _read_waiting(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[WaitingEvent]:
     """Say of each event in a mailbox what it is about, how long it has waited, and how it failed."""
     listed = [
         (one, is_parked)
@@ -272,10 +266,10 @@ def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[
         else {}
     )
     envelopes = {id_: _envelope_of(body) for id_, body in bodies.items()}
-    mail = []
+    waiting_events = []
     for one, is_parked in listed:
         envelope = envelopes.get(one.event_id)
-        mail.append(
+        waiting_events.append(
             WaitingEvent(
                 event_id=one.event_id,
                 event_type=envelope.type if envelope else "",
@@ -287,7 +281,7 @@ def _read_mail(mailbox: MailboxView, mailboxes: Mailboxes, now_ms: int) -> list[
                 why=" ".join(filter(None, (one.error_class, one.error_code))),
             )
         )
-    return mail
+    return waiting_events
 
 
 def _of_records(records: CustomerRecords) -> list[str]:

@@ -13,7 +13,8 @@ from cogento import runtime
 from cogento.console.attention import Seen, Tone, Verdict, judge
 from cogento.console.dead_letters import LettersInShort, read_letters_in_short
 from cogento.console.errors import postgres_problem
-from cogento.console.messages import describe_kept_out, describe_shards
+from cogento.console.messages import describe_kept_out
+from cogento.console.queue_messages import describe_shards
 from cogento.queue.durability import warning_of
 from cogento.queue.errors import MailboxDenied, MailboxRefused, MailboxUnavailable
 from cogento.queue.figures import read_figures

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from cogento.console.formatting import duration
-from cogento.console.messages import describe_pause, times
+from cogento.console.queue_messages import describe_pause, times
 from cogento.queue.pauses import Pause
 from cogento.queue.waiting import WaitingState
 

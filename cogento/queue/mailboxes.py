@@ -23,10 +23,10 @@ from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.fence import FenceNotes
 from cogento.queue.figures import TablesKeeper
 from cogento.queue.inspection import Inspection
-from cogento.queue.layout import HOME, MAX_CHANGES, Layouts
+from cogento.queue.layout import Layouts
 from cogento.queue.leases import MAX_CUSTOMER_EVENTS, LeaseCommands
 from cogento.queue.minutes import MinutesKeeper
-from cogento.queue.pauses import format_reason, read_pause
+from cogento.queue.pause_commands import EVERYTHING, PauseCommands
 from cogento.queue.rate_limiter import KeyRefusal, RateLimiter
 from cogento.queue.redis_client import connect
 from cogento.queue.redis_commands import Call
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from cogento.queue.claims import Claim, Put, Settlement
     from cogento.queue.codec import Stored
     from cogento.queue.durability import AckDurability
-    from cogento.queue.layout import Layout
     from cogento.queue.pauses import Pause
     from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument
@@ -56,8 +55,6 @@ if TYPE_CHECKING:
     from cogento.queue.waiting import WaitingPage
 
 LISTED_EVENTS = 100
-PAUSES_AT_ONCE = 1000
-EVERYTHING = ""
 
 
 class Mailboxes:
@@ -91,6 +88,7 @@ class Mailboxes:
         self._leases = LeaseCommands(
             server, self._clock, self._layouts, ack=ack, replicas=replicas, name=name
         )
+        self._pauses = PauseCommands(server, self._clock, self._layouts)
         self.workers = WorkerRegistry(server, self._clock, self._layouts.first_tag)
         self.fence_notes = FenceNotes(server, self._clock, self._layouts.first_tag)
         self.key_refusal = KeyRefusal(server, self._clock, self._layouts.first_tag)
@@ -248,31 +246,20 @@ class Mailboxes:
         return bool(await self._where_it_is(customer_id, "replay"))
 
     async def pause(self, customer_id: CustomerId | None = None, *, who: str = "", why: str = "") -> bool:
-        """Pause one customer, or all, until resumed; False if a pause was there already, which stays as it was."""
-        return await self._hold("pause", customer_id, format_reason(who=who, why=why))
+        """Pause one customer, or all; see PauseCommands.pause."""
+        return await self._pauses.pause(customer_id, who=who, why=why)
 
     async def resume(self, customer_id: CustomerId | None = None) -> bool:
-        """End a pause; False if there was none."""
-        return await self._hold("resume", customer_id)
+        """End a pause; see PauseCommands.resume."""
+        return await self._pauses.resume(customer_id)
 
     async def paused(self) -> Paused:
-        """Return what is paused; read in parts, for there may be very many, and Redis does nothing else while it lists them."""
-        held: set[bytes] = set()
-        for tag in (await self._layouts.refresh()).tags:
-            cursor = None
-            while cursor != 0:
-                scan = ("HSCAN", keys.pauses_key(tag), cursor or 0, "COUNT", PAUSES_AT_ONCE)
-                cursor, part = await self._server.ask(*scan)
-                held.update(part)
-        return Paused(
-            await self.pause_of_everything(), tuple(sorted(CustomerId(id_.decode()) for id_ in held))
-        )
+        """Return what is paused; see PauseCommands.paused."""
+        return await self._pauses.paused()
 
     async def pause_of_everything(self) -> Pause | None:
         """Return who paused everything, since when and why; None when nobody did."""
-        tags = (await self._layouts.refresh()).tags
-        values = [await self._server.ask("GET", keys.halted_key(tag)) for tag in tags]
-        return next((pause for value in values if (pause := read_pause(value))), None)
+        return await self._pauses.of_everything()
 
     async def waiting(
         self,
@@ -355,31 +342,6 @@ class Mailboxes:
     async def close(self) -> None:
         """Close the connections."""
         await self._server.close()
-
-    async def _hold(self, script: str, customer_id: CustomerId | None, *terms: Argument) -> bool:
-        """Begin or end a pause in the shards where it belongs, and again where the shards have changed meanwhile."""
-        await self._layouts.refresh()
-        for _ in range(MAX_CHANGES):
-            layout = await self._layouts.for_writing()
-            answers = await self._hold_in(layout, script, customer_id, terms)
-            if answers is not None:
-                return 1 in answers
-        raise MailboxUnavailable("Redis: the shards change too often")
-
-    async def _hold_in(
-        self, layout: Layout, script: str, customer_id: CustomerId | None, terms: Sequence[Argument]
-    ) -> list[int] | None:
-        answers: list[int] = []
-        for tag in layout.tags if customer_id is None else layout.homes(customer_id):
-            takes_in = HOME if customer_id is None else layout.takes_in(tag, customer_id)
-            head = (await self.now_ms(), customer_id or EVERYTHING, layout.text, takes_in)
-            (reply,) = await self._server.run(Call(script, tag, (*head, *terms)))
-            if self._layouts.learn_from(reply):
-                return None
-            answers.append(reply)
-            if customer_id is not None and reply != replies.NOT_HELD_HERE:
-                break
-        return answers
 
     async def _where_it_is(self, customer_id: CustomerId, script: str, *terms: Argument) -> int:
         """Run a script on the shards where a customer's mailbox may be, until one finds something (0: none did)."""

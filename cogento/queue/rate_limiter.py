@@ -44,16 +44,16 @@ class RateLimiter:
 
     async def reserve(self) -> SendSlot:
         """Reserve the next free slot; it is gone, whether it is used or not."""
-        wait_ms, shut_ms = await self._run("take")
+        wait_ms, shut_ms = await self._run("reserve")
         return SendSlot(wait_ms / 1000, shut_ms / 1000)
 
     async def slow_down(self, *, wait_seconds: float) -> None:
         """Halve the rate and hand out no slot for `wait_seconds`; the rate is full again a minute later."""
-        await self._run("slow", wait_seconds)
+        await self._run("slow_down", wait_seconds)
 
     async def block_for(self, *, seconds: float) -> None:
         """Hand out no slot for `seconds`, and tell every caller so."""
-        await self._run("shut", seconds)
+        await self._run("block", seconds)
 
     async def current_rate(self) -> CurrentRate:
         """Return the present rate, without taking a slot; pace.lua has the same formula."""

@@ -61,8 +61,8 @@ class MailboxSettings(Environment):
     @classmethod
     def _judge_broker_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """Refuse a cluster, which Celery cannot use. Where REDIS_URL is not a cluster, the variable is another application's and ignored."""
-        mail = info.data.get("redis_url")  # absent when it was refused itself
-        if mail is None or not urls.is_redis_cluster(mail.get_secret_value()):
+        redis_url = info.data.get("redis_url")  # absent when it was refused itself
+        if redis_url is None or not urls.is_redis_cluster(redis_url.get_secret_value()):
             return None
         if url is None:
             raise ValueError(

@@ -46,7 +46,9 @@ def errors_of(run: LocalRun) -> list[str]:
     return [line for log in logs for line in log.read_text().splitlines() if '"level": "error"' in line]
 
 
-def test_rows_go_on_arriving_when_a_master_of_the_mail_and_that_of_the_wakeups_are_killed(data: Path) -> None:
+def test_rows_go_on_arriving_when_a_master_of_the_mailboxes_and_that_of_the_wakeups_are_killed(
+    data: Path,
+) -> None:
     run = LocalRun(data, "--cluster", "--rate", "20").until_ready()
     try:
         assert run.facts["ack_durability"] == "redis_replicated"

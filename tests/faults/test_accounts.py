@@ -154,7 +154,7 @@ def test_account_whose_tables_are_locked_leaves_a_loop_for_the_others(
     wait_until(lambda: accounts.are_done("eu"), what="its events once nobody holds its tables", seconds=60)
 
 
-def test_account_that_is_added_while_mail_waits_is_served_beside_workers_that_do_not_know_it(
+def test_account_that_is_added_while_its_events_wait_is_served_beside_workers_that_do_not_know_it(
     accounts: Accounts, start_worker: Callable[..., WorkerHere]
 ) -> None:
     with psycopg.connect(accounts.database_url, autocommit=True) as connection:
@@ -180,7 +180,7 @@ def test_account_that_is_added_while_mail_waits_is_served_beside_workers_that_do
     ]
 
 
-def test_account_that_is_taken_out_while_mail_waits_goes_on_where_it_was_when_its_name_comes_back(
+def test_account_that_is_taken_out_while_its_events_wait_goes_on_where_it_was_when_its_name_comes_back(
     accounts: Accounts, start_worker: Callable[..., WorkerHere]
 ) -> None:
     former = start_worker()

@@ -93,7 +93,7 @@ def test_f40_a_workers_clock_that_jumps_ends_no_lease_and_holds_nothing_back(
     assert trial.post.mailboxes.status().counters.expired == 0
 
 
-def test_f40_a_worker_whose_clock_is_wrong_makes_mail_wait_by_the_clock_of_redis(
+def test_f40_a_worker_whose_clock_is_wrong_makes_events_wait_by_the_clock_of_redis(
     trial: WorkerTrial, clock: ShiftedClock, start_worker: Callable[..., RunningWorker]
 ) -> None:
     with psycopg.connect(trial.post.database_url, autocommit=True) as connection:

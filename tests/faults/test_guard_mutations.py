@@ -108,7 +108,7 @@ MUTATIONS = {
                 "#redis.call('ZPOPMIN', mail_of(customer)) > 0",
             ),
         ),
-        ("tests/unit/queue/test_settle.py::test_older_mail_that_came_during_the_turn_stays_at_the_head",),
+        ("tests/unit/queue/test_settle.py::test_older_events_that_came_during_the_turn_stay_at_the_head",),
     ),
     "the lock of numbering changes": Mutation(
         (

@@ -62,7 +62,7 @@ def test_unknown_way_to_verify_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("mail", "broker", "used"),
+    ("redis", "broker", "used"),
     [
         ("redis+cluster://one,two", "redis://host/1", "redis://host/1"),
         ("redis+cluster://one,two", "redis+sentinel://host/mymaster", "redis+sentinel://host/mymaster"),
@@ -71,10 +71,10 @@ def test_unknown_way_to_verify_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         ("redis+sentinel://host/mymaster", "", "redis+sentinel://host/mymaster"),
     ],
 )
-def test_wakeups_lie_with_the_mail_but_beside_a_cluster(
-    monkeypatch: pytest.MonkeyPatch, mail: str, broker: str, used: str
+def test_wakeups_lie_with_the_events_but_beside_a_cluster(
+    monkeypatch: pytest.MonkeyPatch, redis: str, broker: str, used: str
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", mail)
+    monkeypatch.setenv("REDIS_URL", redis)
     monkeypatch.setenv("BROKER_URL", broker)
     assert load(MailboxSettings).wakeups_url == used
 

@@ -15,7 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from cogento.console.errors import NOT_UNDERSTOOD, Failure
 from cogento.console.formatting import ago, clock, duration, items_in_words
-from cogento.console.messages import describe_outcome, describe_workers
+from cogento.console.messages import describe_outcome
+from cogento.console.queue_messages import describe_workers
 from cogento.console.web.access import LocalAccess, ProxyAccess
 from cogento.console.web.activity import ActivityPages
 from cogento.console.web.answers import show_message

@@ -12,8 +12,8 @@ from flask import abort, request, url_for
 
 from cogento import runtime
 from cogento.console.errors import friendly_errors
-from cogento.console.messages import describe_pause
 from cogento.console.queue_actions import QueueAction, is_customer_id
+from cogento.console.queue_messages import describe_pause
 from cogento.console.waiting import STATES, describe_unlisted, describe_waiting
 from cogento.console.web.answers import show
 from cogento.console.web.forms import answer_form

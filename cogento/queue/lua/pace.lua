@@ -3,8 +3,8 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   maximum number of requests per second
--- ARGV[3]   take (a process wants to send a request) | slow (Stripe answered "too many") | shut (Stripe refused the API key)
--- ARGV[4]   with slow and shut: ms for which no process may send
+-- ARGV[3]   reserve (a process wants to send a request) | slow_down (Stripe answered "too many") | block (Stripe refused the API key)
+-- ARGV[4]   with slow_down and block: ms for which no process may send
 -- Returns   {ms to wait before sending, ms for which the key is known to be refused}
 
 local RECOVERY_SECONDS = 60
@@ -21,13 +21,13 @@ end
 
 local function set(...) redis.call('HSET', PACE, ...) end
 
-if what == 'shut' then set('shut', math.max(shut, now + hold)) end
-if what == 'slow' then
+if what == 'block' then set('shut', math.max(shut, now + hold)) end
+if what == 'slow_down' then
   -- Other requests reach the same limit within the second; the rate is halved once for all of them.
   if now - since > 1000 then set('rate', math.max(1, rate() / 2), 'since', now) end
   set('free', string.format('%.3f', math.max(free, now + hold)))
 end
-if what ~= 'take' then return {0, 0} end
+if what ~= 'reserve' then return {0, 0} end
 if shut > now then return {0, shut - now} end
 local at = math.max(now, free)
 set('free', string.format('%.3f', at + SPACING * 1000 / rate()))

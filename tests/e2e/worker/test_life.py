@@ -34,7 +34,7 @@ def rows(post: Post) -> int:
     return int(row["count"])
 
 
-def test_mail_becomes_rows_without_any_wakeup_and_b77_whatever_message_nobody_can_read(
+def test_events_become_rows_without_any_wakeup_and_b77_whatever_message_nobody_can_read(
     post: Post, redis_url: str, start_worker: Callable[..., RunningWorker]
 ) -> None:
     """A worker may end on such a message; the next one must not."""

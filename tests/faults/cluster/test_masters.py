@@ -88,7 +88,7 @@ def test_f68_a_master_that_freezes_is_replaced_and_comes_back_as_a_replica(
     wait_until(lambda: role_of(frozen) == "slave", what="the old master to follow")
 
 
-def test_f68_whose_mail_another_master_keeps_is_served_while_one_is_frozen(
+def test_f68_customers_on_other_masters_are_served_while_one_is_frozen(
     whole_cluster: RunningCluster, pipeline: Pipeline
 ) -> None:
     frozen = whole_cluster.master_of(OTHER)

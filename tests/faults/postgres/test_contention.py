@@ -167,14 +167,14 @@ def try_again(post: Post, store: Store) -> None:
 
 def try_often(post: Post, store: Store, *, times: int) -> None:
     """Process batches until the slow customer's event has failed so often."""
-    while not (mail := waiting(post)) or mail[0][1] < times:
+    while not (listed := waiting(post)) or listed[0][1] < times:
         try_again(post, store)
 
 
 def waiting(post: Post) -> list[tuple[str, int, str | None]]:
     """The slow customer's waiting events: how often it failed, and of what."""
-    mail = post.mailboxes.view(SLOW).waiting
-    return [(one.event_id, one.attempts, one.error_class) for one in mail]
+    listed = post.mailboxes.view(SLOW).waiting
+    return [(one.event_id, one.attempts, one.error_class) for one in listed]
 
 
 def alarms(logs: list[Any]) -> list[tuple[str, int, str]]:

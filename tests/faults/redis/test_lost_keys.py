@@ -62,7 +62,7 @@ def test_a9_events_whose_key_was_lost_are_applied_within_a_minute_without_anybod
 
 @HARMS
 @pytest.mark.parametrize("key", KEYS)
-def test_f62_all_mail_is_accounted_for_whichever_key_is_lost_under_load(
+def test_f62_all_events_are_accounted_for_whichever_key_is_lost_under_load(
     harm: Harm, key: str, pipeline: Pipeline
 ) -> None:
     requests = new_events(60)

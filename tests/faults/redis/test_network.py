@@ -95,8 +95,8 @@ def test_f21_what_a_frozen_redis_does_late_is_nobodys_crash(pipeline: Pipeline) 
             mailboxes.claim(max_customers=10, max_events=10, lease_seconds=0)
         pipeline.proxy.heal()
         wait_until(lambda: pipeline.mailboxes.status().leased == 1, what="the claim to be done late")
-        (mail,) = claim(mailboxes, lease_seconds=0).batches
-        assert mail.crashes == 0
+        (claimed,) = claim(mailboxes, lease_seconds=0).batches
+        assert claimed.crashes == 0
 
 
 def test_f22_an_answer_lost_on_the_way_is_no_second_copy(pipeline: Pipeline) -> None:

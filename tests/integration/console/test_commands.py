@@ -257,7 +257,7 @@ def contradict(applied: Happened) -> None:
     applied("customer.updated", ADA, before=grace, id_="evt_back")
 
 
-def test_explain_says_who_has_the_mail_and_how_its_first_event_failed(
+def test_explain_says_who_has_claimed_the_events_and_how_the_first_failed(
     run: Run, waiting: Happened, redis_url: str
 ) -> None:
     waiting("customer.updated", ADA, id_="evt_a")

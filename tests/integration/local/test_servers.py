@@ -81,7 +81,7 @@ def test_valkey_has_what_it_answered_before_it_was_killed(valkey: servers.Runnin
         assert client.get("kept") == b"42"
 
 
-def test_valkey_never_drops_mail_and_syncs_every_write(valkey: servers.RunningServer[Valkey]) -> None:
+def test_valkey_never_evicts_events_and_syncs_every_write(valkey: servers.RunningServer[Valkey]) -> None:
     with redis.Redis.from_url(valkey.url) as client:
         settings = client.config_get("appendonly", "appendfsync", "maxmemory-policy", "bind")
 

@@ -72,7 +72,7 @@ def test_a_server_that_syncs_every_write_gives_the_fsync_level(
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
 @pytest.mark.parametrize("ack", OF_ONE_SERVER)
-def test_a_server_that_may_throw_mail_away_is_refused(
+def test_a_server_that_may_evict_events_is_refused(
     policy: str, ack: AckDurability, start_server: StartServer, connect: Connect
 ) -> None:
     server = start_server({"maxmemory-policy": policy})

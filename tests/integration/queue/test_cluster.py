@@ -59,7 +59,7 @@ def mailboxes(running: RunningCluster) -> Iterator[LoopedMailboxes]:
     connected.close()
 
 
-def mail() -> list[Envelope]:
+def envelopes() -> list[Envelope]:
     return [
         envelope(f"evt_{customer}_{number}", customer=f"cus_{customer}", second=number)
         for number in range(EVENTS_EACH)
@@ -87,8 +87,8 @@ def in_shard(number: int) -> str:
     return next(name for name in EVERYONE if shard_of(name, shards=SHARDS) == number)  # type: ignore[arg-type]
 
 
-def test_mail_of_all_shards_is_put_and_claimed_in_order_and_settled(mailboxes: LoopedMailboxes) -> None:
-    puts = mailboxes.put(mail())
+def test_events_of_all_shards_are_put_and_claimed_in_order_and_settled(mailboxes: LoopedMailboxes) -> None:
+    puts = mailboxes.put(envelopes())
     assert {put.result for put in puts} == {PutResult.QUEUED}
     assert [put.needs_wakeup for put in puts].count(True) == 1
     assert take_all(mailboxes) == EVERYONE
@@ -110,14 +110,14 @@ def test_whoever_comes_while_the_map_is_first_read_waits_for_it(running: Running
 
 
 def test_an_event_that_comes_again_is_a_duplicate_wherever_its_shard_is(mailboxes: LoopedMailboxes) -> None:
-    mailboxes.put(mail())
-    assert {put.result for put in mailboxes.put(mail())} == {PutResult.DUPLICATE}
+    mailboxes.put(envelopes())
+    assert {put.result for put in mailboxes.put(envelopes())} == {PutResult.DUPLICATE}
 
 
 def test_every_master_has_as_many_shards_and_none_is_divided(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     kept = [running.shards_of(node, shards=SHARDS) for node in running.nodes if role_of(node) == "master"]
     assert list(map(len, kept)) == [SHARDS // MASTERS] * MASTERS
     assert sorted(chain.from_iterable(kept)) == sorted(TAGS)
@@ -166,7 +166,7 @@ def test_the_level_of_several_masters_is_what_the_weakest_gives(running: Running
 def test_a_master_that_is_exchanged_is_asked_before_anything_is_acknowledged(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     successor = running.replica_of(running.master_of(TAGS[4]))
     ask(successor, "CONFIG SET", "appendfsync", "no")
     running.hand_over(successor)
@@ -177,10 +177,10 @@ def test_a_master_that_is_exchanged_is_asked_before_anything_is_acknowledged(
         ask(successor, "CONFIG SET", "appendfsync", "always")
 
 
-def test_mail_is_whole_and_goes_on_after_a_failover_in_good_order(
+def test_after_a_planned_failover_no_event_is_missing_and_work_goes_on(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     running.hand_over(running.replica_of(running.master_of(TAGS[4])))
     late = f"evt_{in_shard(4)}_late"
     assert mailboxes.put([envelope(late, customer=in_shard(4), second=9)])[0].result is PutResult.QUEUED
@@ -192,13 +192,13 @@ def test_the_last_that_was_acknowledged_outlives_its_master_when_replicas_are_pa
 ) -> None:
     mailboxes = running.mailboxes(shards=SHARDS, ack=AckDurability.REDIS_REPLICATED)
     facts = mailboxes.check()
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     victim = running.master_of(TAGS[4])
     successor = running.replica_of(victim)
     victim.kill()
     try:
         wait_until(lambda: role_of(successor) == "master", what="the replica to take over")
-        wait_until(lambda: waiting(mailboxes) == len(mail()), what="all shards to be there")
+        wait_until(lambda: waiting(mailboxes) == len(envelopes()), what="all shards to be there")
         assert facts.ack_means is DurabilityMechanism.WAIT
         assert take_all(mailboxes) == EVERYONE
     finally:
@@ -208,7 +208,7 @@ def test_the_last_that_was_acknowledged_outlives_its_master_when_replicas_are_pa
 
 def test_nothing_is_acknowledged_that_no_replica_has(running: RunningCluster) -> None:
     mailboxes = running.mailboxes(shards=SHARDS, ack=AckDurability.REDIS_REPLICATED)
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     replica = running.replica_of(running.master_of(TAGS[4]))
     replica.freeze()
     try:
@@ -270,7 +270,7 @@ def test_what_no_replica_had_was_not_acknowledged_when_they_are(running: Running
 def test_while_a_slot_moves_key_by_key_its_shard_is_away_and_the_others_are_not(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     source, target = running.master_of(TAGS[4]), running.master_of(TAGS[8])
     move_slot(running, TAGS[4], target, stop_after=2)
     with pytest.raises(MailboxUnavailable, match="being moved"):
@@ -287,7 +287,7 @@ def test_while_a_slot_moves_key_by_key_its_shard_is_away_and_the_others_are_not(
 def test_a_claim_goes_without_the_shards_that_are_away(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     source, target = running.master_of(TAGS[4]), running.master_of(TAGS[8])
     move_slot(running, TAGS[4], target, stop_after=0)
     claimed = taken(claim(mailboxes, max_customers=CUSTOMERS, max_events=CUSTOMERS * EVENTS_EACH))
@@ -299,7 +299,7 @@ def test_a_claim_goes_without_the_shards_that_are_away(
 def test_no_key_is_called_like_a_shard_for_then_a_script_would_see_half_of_it(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     take_all(mailboxes)
     mailboxes.ping_write()
     assert [ask(running.master_of(tag), "EXISTS", tag) for tag in TAGS] == [0] * SHARDS
@@ -330,15 +330,15 @@ def test_the_time_is_the_median_of_the_masters_clocks(
     assert mailboxes.now_ms() - before < 60_000
 
 
-def test_mail_moves_to_other_shards_and_back_from_master_to_master(
+def test_events_move_to_other_shards_and_back_from_master_to_master(
     running: RunningCluster, mailboxes: LoopedMailboxes
 ) -> None:
-    mailboxes.put(mail())
+    mailboxes.put(envelopes())
     for shards in (5, 24):
         worker = running.mailboxes(shards=shards)
         worker.workers.beat(Heartbeat("host:1", "1", 1, None, shards), {})
         assert worker.shard_move().run()
         assert worker.shard_move().count() == ShardCount(shards, shards)
         worker.close()
-    assert {put.result for put in mailboxes.put(mail())} == {PutResult.DUPLICATE}
+    assert {put.result for put in mailboxes.put(envelopes())} == {PutResult.DUPLICATE}
     assert take_all(mailboxes) == EVERYONE

@@ -161,7 +161,7 @@ def test_nothing_newer_is_overwritten(
     assert done.counts == {("customer", "stale"): 1}
 
 
-def test_mail_that_waited_for_a_customer_is_applied_once_it_is_filled(
+def test_events_that_waited_for_a_customer_are_applied_once_it_is_filled(
     empty: SimulatedStripe, asking_empty: LoopedReconciliation, post: Post
 ) -> None:
     empty.account.begin(empty.customer(), at=START)

@@ -280,7 +280,7 @@ def test_one_process_asks_at_a_time_and_another_takes_over(
     assert row(post) == SETTLED
 
 
-def test_while_mail_waits_for_the_customer_nobody_is_asked(
+def test_while_events_of_the_customer_wait_nobody_is_asked(
     stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
 ) -> None:
     deliver(post, *there_and_back(stripe))

@@ -193,7 +193,7 @@ def renamed(stripe: SimulatedStripe, name: str) -> Any:
     return replace(stripe.account.customers["cus_1"], name=name)
 
 
-def test_a_row_whose_mail_waits_has_not_drifted(
+def test_a_row_whose_events_wait_has_not_drifted(
     empty: tuple[SimulatedStripe, LoopedReconciliation], post: Post
 ) -> None:
     stripe, asking = empty

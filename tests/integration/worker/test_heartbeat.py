@@ -25,7 +25,7 @@ def test_a_worker_tells_how_long_what_it_settled_had_waited(post: Post) -> None:
     assert counted == {(Delay.QUEUE, "webhook"): 1, (Delay.FRESHNESS, "webhook"): 1}
 
 
-def test_a_worker_that_may_not_take_mail_lives_all_the_same(post: Post) -> None:
+def test_a_worker_that_may_not_claim_events_lives_all_the_same(post: Post) -> None:
     circuit = post.mailboxes.circuit(Dependency.POSTGRES)
     circuit.failed("away", begun_ms=0, errors_limit=1, probe_after_seconds=60)
 

@@ -22,8 +22,8 @@ Customer = str
 Event = str
 Token = int
 
-MAIL_OF: dict[Customer, tuple[Event, ...]] = {"A": ("a1", "a2"), "B": ("b1",)}  # oldest first
-CUSTOMER_OF = {event: customer for customer, events in MAIL_OF.items() for event in events}
+EVENTS_OF: dict[Customer, tuple[Event, ...]] = {"A": ("a1", "a2"), "B": ("b1",)}  # oldest first
+CUSTOMER_OF = {event: customer for customer, events in EVENTS_OF.items() for event in events}
 DELIVERIES = {"a1": 1, "a2": 2, "b1": 1}  # a2 is delivered again, at any time
 PAUSABLE = ("A",)
 WORKERS = (0, 1)
@@ -86,8 +86,8 @@ class State(NamedTuple):
     losses_left: int = 0
     hurt: bool = False
 
-    def mail(self, customer: Customer) -> tuple[Event, ...]:
-        return tuple(event for event in MAIL_OF[customer] if event in self.waiting)
+    def waiting_of(self, customer: Customer) -> tuple[Event, ...]:
+        return tuple(event for event in EVENTS_OF[customer] if event in self.waiting)
 
     def owner(self, customer: Customer) -> Token | None:
         return next((token for owned, token in self.owners if owned == customer), None)
@@ -152,7 +152,7 @@ def steps(state: State, without: Guard | None) -> Iterator[Step]:
     for worker in WORKERS:
         if state.workers[worker] not in state.workers[:worker]:  # of two alike, one tells for both
             yield from worker_steps(state, worker, without)
-    for customer in MAIL_OF:
+    for customer in EVENTS_OF:
         yield from customer_steps(state, customer, without)
     if state.hurt:
         yield Step("somebody inspects", inspect(state, without), helps=True)
@@ -168,7 +168,7 @@ def losses(state: State) -> Iterator[tuple[str, State]]:
     yield "paused vanishes", state._replace(paused=frozenset())
     yield "the pauses vanish", state._replace(wishes=frozenset())
     yield "the owners vanish", state._replace(owners=frozenset((owned, NOBODYS) for owned, _ in state.owners))
-    for customer, events in MAIL_OF.items():
+    for customer, events in EVENTS_OF.items():
         mine = frozenset(events)
         yield f"the mailbox of {customer} vanishes", state._replace(waiting=state.waiting - mine)
         yield f"a return of parked events of {customer} fails", state._replace(held=state.held - mine)
@@ -184,7 +184,7 @@ def inspect(state: State, without: Guard | None) -> State:
     if without is not Guard.INSPECTION_LAYS_BACK:
         state = state._replace(waiting=state.payloads - state.held)
     state = state._replace(wishes=state.wishes | state.paused)
-    for customer in MAIL_OF:
+    for customer in EVENTS_OF:
         state = inspect_one(state, customer, without)
     return state._replace(hurt=False)
 
@@ -209,12 +209,12 @@ def put(state: State, number: int, event: Event, without: Guard | None) -> State
         state = state._replace(waiting=state.waiting | {event} - state.held)
         return (
             state
-            if not state.mail(customer) or _states(state, customer)
+            if not state.waiting_of(customer) or _states(state, customer)
             else set_state(state, customer, without)
         )
     if event in state.payloads and without is not Guard.PUT_SEES_DUPLICATES:
         return state
-    empty = not state.mail(customer) or without is Guard.PUT_SEATS_ONLY_EMPTY
+    empty = not state.waiting_of(customer) or without is Guard.PUT_SEATS_ONLY_EMPTY
     state = state._replace(waiting=state.waiting | {event}, payloads=state.payloads | {event})
     return set_state(state, customer, without) if empty else state
 
@@ -245,8 +245,8 @@ def claims(state: State, worker: int) -> Iterator[Step]:
 
 
 def claim(state: State, worker: int, customers: frozenset[Customer], most: int) -> State:
-    events = frozenset(event for customer in customers for event in state.mail(customer)[:most])
-    owners = state.owners | {(customer, FRESH) for customer in customers if state.mail(customer)}
+    events = frozenset(event for customer in customers for event in state.waiting_of(customer)[:most])
+    owners = state.owners | {(customer, FRESH) for customer in customers if state.waiting_of(customer)}
     state = state._replace(ready=state.ready - customers, owners=owners)
     return _hands(state, worker, Turn(FRESH, events, committed=False)) if events else state
 
@@ -275,14 +275,14 @@ def settle(
 def settle_one(
     state: State, customer: Customer, done: frozenset[Event], without: Guard | None, *, sleep: bool
 ) -> State:
-    gone = done & frozenset(MAIL_OF[customer]) & state.waiting
+    gone = done & frozenset(EVENTS_OF[customer]) & state.waiting
     if done and without is Guard.SETTLE_REMOVES_ONLY_DONE:
-        gone = frozenset(state.mail(customer))
+        gone = frozenset(state.waiting_of(customer))
     state = state._replace(
         waiting=state.waiting - gone,
         payloads=state.payloads - gone,
     )
-    state = state._replace(suspected=state.suspected and bool(state.mail(SUSPECT)))
+    state = state._replace(suspected=state.suspected and bool(state.waiting_of(SUSPECT)))
     return set_state(_freed(state, customer), customer, without, sleep=sleep)
 
 
@@ -290,7 +290,7 @@ def park(state: State, worker: int, turn: Turn, without: Guard | None) -> State:
     """Park the youngest event of each customer whose lease is still ours; the others stay."""
     for customer in sorted({CUSTOMER_OF[event] for event in turn.events}):
         if state.owner(customer) == turn.token:
-            parked = {event for event in state.mail(customer) if event in turn.events}
+            parked = {event for event in state.waiting_of(customer) if event in turn.events}
             parked = set(sorted(parked)[-1:])
             lost = parked if without is Guard.PARK_KEEPS_PAYLOAD else set()
             state = state._replace(
@@ -306,7 +306,7 @@ def customer_steps(state: State, customer: Customer, without: Guard | None) -> I
     if customer in state.sleeping:
         woken = state._replace(sleeping=state.sleeping - {customer})
         yield Step(f"{customer} wakes", set_state(woken, customer, without), helps=True)
-    if state.held & set(MAIL_OF[customer]):
+    if state.held & set(EVENTS_OF[customer]):
         yield Step(f"the parked events of {customer} return", unpark(state, customer, without), helps=True)
     if customer not in PAUSABLE:
         return
@@ -323,8 +323,8 @@ def recover(state: State, customer: Customer, without: Guard | None) -> State:
 
 
 def unpark(state: State, customer: Customer, without: Guard | None) -> State:
-    returning = state.held & set(MAIL_OF[customer])
-    empty = not state.mail(customer) and not _states(
+    returning = state.held & set(EVENTS_OF[customer])
+    empty = not state.waiting_of(customer) and not _states(
         state, customer
     )  # in a damaged state, a customer may be owned without any events
     state = state._replace(held=state.held - returning, waiting=state.waiting | returning)
@@ -348,7 +348,7 @@ def resume(state: State, customer: Customer, without: Guard | None) -> State:
 
 
 def set_state(state: State, customer: Customer, without: Guard | None, *, sleep: bool = False) -> State:
-    if not state.mail(customer):
+    if not state.waiting_of(customer):
         return state
     if customer in state.wishes and without is not Guard.SEAT_MINDS_PAUSE:
         return state._replace(paused=state.paused | {customer})
@@ -361,7 +361,7 @@ def broken_invariant(state: State) -> str | None:
     """Name an invariant of the design that this state breaks."""
     checks = {
         "with events: exactly one of ready, leased, sleeping, paused; without events: none": state.hurt
-        or all(_states(state, customer) == bool(state.mail(customer)) for customer in MAIL_OF),
+        or all(_states(state, customer) == bool(state.waiting_of(customer)) for customer in EVENTS_OF),
         "every waiting or parked event has a payload, and the other way round": state.hurt
         or (state.waiting | state.held == state.payloads and not state.waiting & state.held),
         "at most one live lease a customer": len({owned for owned, _ in state.owners}) == len(state.owners),

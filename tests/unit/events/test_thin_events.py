@@ -51,7 +51,7 @@ def test_what_names_nothing_of_ours_is_a_dead_letter(thin: Json, reason: str) ->
     assert refused.value.reason == reason
 
 
-def test_mail_is_read_for_what_it_is() -> None:
+def test_thin_and_snapshot_events_are_recognized() -> None:
     assert isinstance(read_stored_event(body(thin_event())), Notice)
     assert isinstance(read_stored_event(event_body("customer.updated", customer())), Event)
 

@@ -136,7 +136,7 @@ def test_a_late_settlement_changes_nothing_and_says_so(
     assert mailboxes.settle(successor, all_done(successor)) == frozenset()
 
 
-def test_released_mail_is_ready_at_once_and_no_crash(mailboxes: LoopedMailboxes) -> None:
+def test_released_events_are_ready_at_once_and_count_no_crash(mailboxes: LoopedMailboxes) -> None:
     fill(mailboxes, "cus_a", 1)
     mailboxes.release(claim(mailboxes))
     assert claim(mailboxes).batches[0].crashes == 0
@@ -231,7 +231,7 @@ def test_an_id_whose_payload_was_deleted_by_hand_leaves_the_mailbox(
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_a1"]}
 
 
-def test_a_customer_put_in_line_by_hand_without_mail_harms_nobody(
+def test_a_customer_put_in_line_by_hand_without_events_harms_nobody(
     mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
 ) -> None:
     client.zadd("{cogento:0}:ready", {"cus_ghost": 0})

@@ -399,7 +399,7 @@ def test_patience_goes_on_when_another_put_has_ended(monkeypatch: pytest.MonkeyP
     assert str(frozen) == "no answer in time"
 
 
-def test_whose_mail_another_server_keeps_does_not_wait_for_a_put_to_this_one(
+def test_customers_on_another_server_do_not_wait_for_a_put_to_this_one(
     mailboxes: GatedMailboxes, together: GroupCommit
 ) -> None:
     mailboxes.are_apart = True

@@ -328,7 +328,7 @@ def test_a9_a_put_right_after_the_loss_takes_nobody_out_of_a_workers_hands(
 
 
 @pytest.mark.parametrize("replays", [(), (READY,)], ids=["in time", "at once"])
-def test_a9_parked_mail_that_returns_takes_nobody_out_of_a_workers_hands(
+def test_a9_parked_events_that_return_take_no_customer_out_of_a_claim(
     replays: tuple[CustomerId, ...],
     mailboxes: LoopedMailboxes,
     client: fakeredis.FakeRedis,

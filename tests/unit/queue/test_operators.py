@@ -66,7 +66,7 @@ def test_everything_can_be_paused_and_resumed(
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_1"]}
 
 
-def test_who_is_paused_is_told_with_mail_or_without(mailboxes: LoopedMailboxes) -> None:
+def test_who_is_paused_is_listed_with_events_or_without(mailboxes: LoopedMailboxes) -> None:
     mailboxes.pause(CustomerId("cus_b"))
     mailboxes.pause(CUS_A)
     assert mailboxes.paused() == Paused(everything=None, customers=(CUS_A, CustomerId("cus_b")))

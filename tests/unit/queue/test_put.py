@@ -136,7 +136,7 @@ def test_a_waiting_event_is_found_by_its_id_alone(mailboxes: LoopedMailboxes) ->
 
 
 @pytest.mark.parametrize("shards", [1, 7])
-def test_every_shard_gets_and_gives_its_customers_mail(
+def test_every_shard_gets_and_gives_its_customers_events(
     shards: int, client: fakeredis.FakeRedis, clock: ManualClock
 ) -> None:
     mailboxes = LoopedMailboxes.on(client, clock=clock, shards=shards)

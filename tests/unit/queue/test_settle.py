@@ -30,7 +30,7 @@ def test_memory_is_flat_once_everything_is_settled(
     assert sorted(client.keys("*")) == [b"{cogento:0}:layout", b"{cogento:0}:stats"]
 
 
-def test_mail_that_came_during_the_turn_stays(mailboxes: LoopedMailboxes) -> None:
+def test_events_that_came_during_the_turn_stay(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_1")])
     held = claim(mailboxes)
     mailboxes.put([envelope("evt_2")])
@@ -38,7 +38,7 @@ def test_mail_that_came_during_the_turn_stays(mailboxes: LoopedMailboxes) -> Non
     assert taken(claim(mailboxes)) == {"cus_a": ["evt_2"]}
 
 
-def test_older_mail_that_came_during_the_turn_stays_at_the_head(mailboxes: LoopedMailboxes) -> None:
+def test_older_events_that_came_during_the_turn_stay_at_the_head(mailboxes: LoopedMailboxes) -> None:
     mailboxes.put([envelope("evt_2", second=10)])
     held = claim(mailboxes)
     mailboxes.put([envelope("evt_1", second=0)])
@@ -62,7 +62,7 @@ def test_an_id_of_another_customer_is_left_alone(mailboxes: LoopedMailboxes) -> 
     assert mailboxes.find(EventId("evt_2")) is not None
 
 
-def test_a_postponed_customer_sleeps_with_all_its_mail_and_others_go_on(
+def test_a_postponed_customer_sleeps_with_all_its_events_and_others_go_on(
     mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope("evt_1")])

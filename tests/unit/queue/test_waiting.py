@@ -140,7 +140,7 @@ def test_a_long_list_says_how_many_more_there_are(
     assert page.unlisted(WaitingState.PAUSED) == 0
 
 
-def test_customers_paused_without_mail_are_listed_up_to_the_limit(mailboxes: LoopedMailboxes) -> None:
+def test_customers_paused_without_events_are_listed_up_to_the_limit(mailboxes: LoopedMailboxes) -> None:
     paused = [mailboxes.pause(CustomerId(f"cus_{n}")) for n in range(30)]
     page = mailboxes.waiting(WaitingState.PAUSED, limit=10)
     assert all(paused)
@@ -200,7 +200,7 @@ def test_text_of_any_kind_comes_back_as_it_was(mailboxes: LoopedMailboxes) -> No
     assert mailboxes.view(CUS_A).pause == Pause(START_MS, '"ops" 1', "a\nb \x00 ü")
 
 
-def test_paused_mail_is_not_the_oldest_that_waits_and_has_an_age_of_its_own(
+def test_paused_events_are_not_the_oldest_that_wait_and_have_an_age_of_their_own(
     mailboxes: LoopedMailboxes, clock: ManualClock
 ) -> None:
     mailboxes.pause(CUS_A)

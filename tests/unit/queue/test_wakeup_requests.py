@@ -93,7 +93,9 @@ def test_unanswered_wakeups_never_grow_rarer_than_one_a_minute(
     assert all(answers)
 
 
-def test_mail_for_someone_who_sleeps_does_not_wake(mailboxes: LoopedMailboxes, clock: ManualClock) -> None:
+def test_events_for_a_postponed_customer_ask_for_no_wakeup(
+    mailboxes: LoopedMailboxes, clock: ManualClock
+) -> None:
     mailboxes.put([envelope("evt_1")])
     mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, postponed_until_ms=clock.ms + 60_000)])
     is_idle(mailboxes)

@@ -80,7 +80,7 @@ def crew() -> Crew:
     return Crew()
 
 
-def test_accounts_with_mail_come_in_turn(crew: Crew) -> None:
+def test_accounts_whose_events_wait_come_in_turn(crew: Crew) -> None:
     async def scenario() -> None:
         await crew.put("a", 6)
         await crew.put("c", 4)
@@ -115,7 +115,7 @@ def test_account_that_postgres_takes_no_writes_of_is_left_alone_for_a_moment(cre
     assert crew.turns.count("b") == 4
 
 
-def test_without_mail_nobody_claims(crew: Crew) -> None:
+def test_where_no_events_wait_nobody_claims(crew: Crew) -> None:
     asyncio.run(crew.all.run())
     assert crew.turns == []
 
@@ -201,7 +201,7 @@ def test_stopping_asks_every_accounts_loop_to_stop(crew: Crew) -> None:
     assert [loop.stopped for loop in crew.loops.values()] == [True, True, True]
 
 
-def test_mail_of_many_gathers_as_long_as_that_of_one_would() -> None:
+def test_events_of_many_accounts_gather_as_long_as_those_of_one_would() -> None:
     clock = SettableClock(1000.0)
     recent = RecentEvents(clock)
     for account in NAMES:

@@ -76,10 +76,12 @@ async def now_ms() -> int:
     return NOW_MS
 
 
-def process(store: FailingStore, *mail: QueuedEvent, jitter: float = 0.5, crashes: int = 0) -> ProcessedClaim:
+def process(
+    store: FailingStore, *events: QueuedEvent, jitter: float = 0.5, crashes: int = 0
+) -> ProcessedClaim:
     """Process one customer's events."""
     processor = BatchProcessor(cast("Store", store), now_ms=now_ms, jitter=lambda: jitter)
-    return asyncio.run(processor.process([decode_batch(CustomerBatch(CustomerId("cus_1"), mail, crashes))]))
+    return asyncio.run(processor.process([decode_batch(CustomerBatch(CustomerId("cus_1"), events, crashes))]))
 
 
 def after(store: FailingStore, *, attempts: int, first_ms: int | None = NOW_MS) -> ProcessedClaim:
@@ -184,8 +186,8 @@ def test_what_another_release_must_apply_holds_back_only_its_customers_later_eve
     ("jitter", "attempts", "delay_ms"), [(0.0, 7, 0), (0.5, 3, 4000), (0.999, 60, 299_700)]
 )
 def test_transient_waits_with_full_jitter(jitter: float, attempts: int, delay_ms: int) -> None:
-    mail = waiting("evt_1", attempts=attempts, first_ms=NOW_MS)
-    processed = process(FailingStore(TransientError("later")), mail, jitter=jitter)
+    event = waiting("evt_1", attempts=attempts, first_ms=NOW_MS)
+    processed = process(FailingStore(TransientError("later")), event, jitter=jitter)
     assert processed.results == {
         "evt_1": Result(Outcome.RETRY_AT, FailureClass.TRANSIENT, attempts=attempts + 1)
     }

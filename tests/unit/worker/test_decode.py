@@ -17,13 +17,13 @@ TEST, LIVE = Fence(livemode=False, account=None), Fence(livemode=True, account=N
 ONE = Fence(livemode=False, account="acct_ONE")
 
 
-def mail(raw: bytes, source: Source, *, id_: str = "evt_1") -> CustomerBatch:
+def batch_of(raw: bytes, source: Source, *, id_: str = "evt_1") -> CustomerBatch:
     waiting = QueuedEvent(EventId(id_), raw, received_ms=NOW * 1000, source=source)
     return CustomerBatch(CustomerId("cus_1"), (waiting,))
 
 
 def dead_reasons(raw: bytes, source: Source, fence: Fence | None, *, id_: str = "evt_1") -> list[str]:
-    return [one.error.reason for one in decode_batch(mail(raw, source, id_=id_), fence).unreadable]
+    return [one.error.reason for one in decode_batch(batch_of(raw, source, id_=id_), fence).unreadable]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_letter_that_names_nothing_else_than_ours_is_read(fence: Fence, named:
 
 
 @pytest.mark.parametrize("source", [Source.WEBHOOK, Source.SWEEP, Source.FETCH])
-def test_mail_that_came_by_another_way_was_held_against_the_fence_there(source: Source) -> None:
+def test_events_that_came_by_another_way_were_held_against_the_fence_there(source: Source) -> None:
     assert dead_reasons(body(event("customer.updated", customer())), source, LIVE) == []
 
 

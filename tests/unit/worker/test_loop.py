@@ -77,13 +77,13 @@ def test_the_first_claim_waits_for_nothing(linger: BatchLinger) -> None:
     assert linger.seconds_left() <= 0
 
 
-def test_mail_gathers_for_longer_the_more_there_was(linger: BatchLinger) -> None:
+def test_events_gather_for_longer_the_more_there_were(linger: BatchLinger) -> None:
     linger.claimed(50, is_full=False)
 
     assert linger.seconds_left() == pytest.approx(0.1)
 
 
-def test_mail_never_gathers_for_long(linger: BatchLinger) -> None:
+def test_events_never_gather_for_long(linger: BatchLinger) -> None:
     linger.claimed(499, is_full=False)
 
     assert linger.seconds_left() == pytest.approx(MAX_LINGER_MS / 1000)
