@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -134,8 +135,7 @@ class RedisClusterClient:
         """Close the connections that nobody uses."""
         for server in (*self._servers.values(), *self._former):
             await server.close()
-        for node in list(self._map.startup_nodes.values()):
-            await node.disconnect()
+        await self._close_map()
 
     def _server_of(self, key: str) -> RedisServer:
         nodes = self._map.slots_cache.get(key_slot(key.encode()))
@@ -164,11 +164,15 @@ class RedisClusterClient:
                     raise (error.__cause__ or ConnectionError(str(error))) from error
             self._is_map_stale = False
             self._note_servers()
-            # The map is read seldom, and small hosting plans allow few connections.
-            for node in list(self._map.startup_nodes.values()):
-                await node.disconnect()
+            await self._close_map()
             for server in self._former:
                 await server.close()
+
+    async def _close_map(self) -> None:
+        """Close the connections that the map was read by: it is read seldom, and small hosting plans allow few connections."""
+        for node in list(self._map.startup_nodes.values()):
+            with suppress(RedisError):  # it says so when the other end is slow to close
+                await node.disconnect()
 
     def _was_just_read(self) -> bool:
         return bool(self._servers) and time.monotonic() - self._map_read < MAP_KEPT_SECONDS

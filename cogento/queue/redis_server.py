@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
@@ -137,7 +137,8 @@ class RedisServer:
         while self._idle:
             await self._idle.pop().close()
         if self._close_finder is not None:
-            await self._close_finder()
+            with suppress(RedisError):  # it says so when the other end is slow to close
+                await self._close_finder()
 
     def _borrow(self) -> RedisConnection:
         if self._rest is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
+from redis.asyncio.connection import AbstractConnection
 
 from cogento import runtime
 from cogento.queue.claims import PutResult
@@ -107,6 +109,22 @@ def test_whoever_comes_while_the_map_is_first_read_waits_for_it(running: Running
             await mailboxes.close()
 
     assert asyncio.run(scenario()) == [0] * 5
+
+
+def test_a_connection_that_does_not_close_in_time_fails_no_call(
+    running: RunningCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disconnect = AbstractConnection.disconnect
+
+    async def slow(self: AbstractConnection, *args: Any, **kwargs: Any) -> None:
+        await disconnect(self, *args, **kwargs)
+        if not kwargs.get("nowait"):
+            raise redis.TimeoutError("Timed out closing connection after 0.2")
+
+    monkeypatch.setattr(AbstractConnection, "disconnect", slow)
+    mailboxes = running.mailboxes(shards=SHARDS)
+    assert {put.result for put in mailboxes.put(envelopes())} == {PutResult.QUEUED}
+    mailboxes.close()
 
 
 def test_an_event_that_comes_again_is_a_duplicate_wherever_its_shard_is(mailboxes: LoopedMailboxes) -> None:
