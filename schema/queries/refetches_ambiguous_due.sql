@@ -1,6 +1,7 @@
 -- Find objects that Stripe has to be asked for, the longest wait first: unsure rows that were not written for a while, and
 -- objects with an event that is a dead letter while the row shows no later event. For an object whose customer has no row, the
--- customer is asked for, because the object's event would wait for it. An answer that became a dead letter is not asked for again.
+-- customer is asked for, because the object's event would wait for it; the object itself if its letter names no customer, as
+-- letters of thin events do. An answer that became a dead letter is not asked for again.
 -- $1 DOUBLE: seconds since the last write
 -- $2 VARCHAR[]: objects to leave out
 -- $3 BIGINT: maximum number of objects
@@ -73,8 +74,8 @@ doubt AS (
     -- for each kind
     UNION ALL
     SELECT
-        CASE WHEN owner.customer_id IS NULL THEN 'customer' ELSE '{name}' END,
-        CASE WHEN owner.customer_id IS NULL THEN dead.customer_id ELSE dead.object_id END,
+        CASE WHEN whose.is_unknown THEN 'customer' ELSE '{name}' END,
+        CASE WHEN whose.is_unknown THEN dead.customer_id ELSE dead.object_id END,
         coalesce(owner.customer_id, dead.customer_id),
         dead.died_at
     FROM dead
@@ -96,9 +97,11 @@ doubt AS (
             OR (shown.user_id IS NULL AND u.stripe_customer_id = dead.customer_id)
         LIMIT 1
     ) AS owner ON TRUE
+    CROSS JOIN LATERAL (
+        SELECT owner.customer_id IS NULL AND dead.customer_id LIKE 'cus\_%' AS is_unknown
+    ) AS whose
     WHERE
         dead.object_id LIKE '{id_pattern}'
-        AND dead.customer_id LIKE 'cus\_%'
         AND (shown.is_later AND (shown.is_certain OR NOT dead.removal)) IS NOT TRUE
     -- end
 )

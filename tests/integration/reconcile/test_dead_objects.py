@@ -169,6 +169,42 @@ def test_a_subscription_whose_customer_is_unknown_waits_for_the_customer_s_answe
     assert stripe.requests == 2
 
 
+def dead_thin_event(post: Post) -> None:
+    """A thin event of sub_1 that is a dead letter: it names no customer, so its mailbox is named after the subscription."""
+    died = {"event_type": "v1.customer.subscription.updated", "object_id": "sub_1", "created": START + 50}
+    runtime.run(post.store.insert_dead_letters([letter("1", customer_id=CustomerId("sub_1"), **died)]))
+    later(post)
+
+
+def test_a_subscription_whose_thin_event_died_is_asked_for_although_its_letter_names_no_customer(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    begun(stripe, post)
+    active = subscribed(stripe)
+    deliver(post, *stripe.account.history("sub_1"))
+    post.drain()
+    stripe.account.change(replace(active, status="past_due"), at=START + 50)
+    dead_thin_event(post)
+
+    ask(asking, post)
+
+    assert compared(stripe, post).is_equal
+    assert stripe.requests == 1
+
+
+def test_a_subscription_without_a_row_whose_thin_event_died_is_asked_for_itself(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    begun(stripe, post)
+    subscribed(stripe)
+    dead_thin_event(post)
+
+    ask(asking, post)
+
+    assert compared(stripe, post).is_equal
+    assert stripe.requests == 1
+
+
 @pytest.mark.parametrize(
     "fields", [{"object_id": "ch_1"}, {"object_id": ""}, {"event_type": "customer.fetched"}]
 )
