@@ -52,7 +52,8 @@ def explain(asked: str, *, limit: int, as_json: bool) -> None:
         print_json(_plain(answer, limit=limit))
     elif isinstance(answer, AmbiguousQuery):
         count = f"{MAX_NAMED} or more" if len(answer.customers) >= MAX_NAMED else str(len(answer.customers))
-        click.echo(f"{count} customers have this address in Stripe. Ask for one of them:")
+        said = "have this address in Stripe" if answer.is_address else "are named by events with this id"
+        click.echo(f"{count} customers {said}. Ask for one of them:")
         for customer_id in answer.customers:
             click.echo(f"  {printable(customer_id)}")
     else:

@@ -26,7 +26,7 @@ from cogento.store.errors import classify
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.events.kinds.kind import Kind
@@ -120,10 +120,15 @@ class PartialExplanation:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousQuery:
-    """What was asked for belongs to several customers: an address that they share."""
+    """What was asked for belongs to several customers: an address that they share, or an id with which events named them all."""
 
     asked: str
     customers: Sequence[CustomerId]
+
+    @property
+    def is_address(self) -> bool:
+        """Tell whether an address was asked for."""
+        return "@" in self.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,11 +368,19 @@ async def _read(store: Store, customer_id: CustomerId, asked: str, *, limit: int
         objects={kind: await store.history.objects(kind, customer_id, limit=limit) for kind in OWNED_KINDS},
         events=[ExplainedEvent(record, str(describe_outcome(record))) for record in events],
         event=ExplainedEvent(event, str(describe_outcome(event))) if event else None,
-        letters=await store.letters.page(
-            LetterFilter(statuses=frozenset(LetterStatus), about=customer_id), limit=limit
-        ),
+        letters=await _letters(store, {customer_id, asked}, limit=limit),
         unsure=[_unsure(record) for record in await store.history.unsure(customer_id, limit=limit)],
     )
+
+
+async def _letters(store: Store, ids: Collection[str], *, limit: int) -> list[Letter]:
+    """Read the letters about any of these, the newest first: one of a thin event names its object, and no customer."""
+    every = frozenset(LetterStatus)
+    pages = [
+        await store.letters.page(LetterFilter(statuses=every, about=about), limit=limit) for about in ids
+    ]
+    letters = {letter.id: letter for page in pages for letter in page}
+    return [letters[id_] for id_ in sorted(letters, reverse=True)][:limit]
 
 
 def _unsure(record: UnsureRecord) -> AmbiguousRow:

@@ -36,20 +36,24 @@ SELECT
             SELECT u.stripe_customer_id
             FROM {table} AS s
             INNER JOIN users AS u ON s.user_id = u.user_id
-            WHERE s.{stripe_id} = e.customer_id
+            WHERE s.{stripe_id} = known.customer_id
         ),
         -- end
-        e.customer_id
+        known.customer_id
     )
-FROM webhook_events AS e
-WHERE e.event_id = $1::VARCHAR
-UNION
-SELECT customer_id
-FROM dead_letters
-WHERE event_id = $1::VARCHAR
-UNION
-SELECT customer_id
-FROM dead_letters
-WHERE object_id = $1::VARCHAR
+FROM (
+    -- An event that names no customer has the id of its object instead.
+    SELECT customer_id
+    FROM webhook_events
+    WHERE event_id = $1::VARCHAR
+    UNION
+    SELECT customer_id
+    FROM dead_letters
+    WHERE event_id = $1::VARCHAR
+    UNION
+    SELECT customer_id
+    FROM dead_letters
+    WHERE object_id = $1::VARCHAR
+) AS known
 ORDER BY customer_id
 LIMIT 100

@@ -181,6 +181,29 @@ def test_explain_finds_the_customer_of_any_id(run: Run, applied: Happened, asked
     assert json.loads(run("explain", asked, "--json").output)["customer_id"] == "cus_ada"
 
 
+@pytest.mark.parametrize("asked", ["sub_ada", "evt_thin"])
+def test_explain_finds_the_customer_of_a_dead_thin_event_and_tells_of_the_letter(
+    run: Run, applied: Happened, store: Store, asked: str
+) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.subscription.created", PLAN, id_="evt_b", created=builders.NOW + 1)
+    dead = letter("thin", customer_id=CustomerId("sub_ada"), object_id="sub_ada")
+    runtime.run(store.letters.insert([dead]))
+    told = run("explain", asked).output
+    assert told.startswith("cus_ada\n")
+    assert "evt_thin became a dead letter at" in told
+
+
+def test_explain_lists_the_customers_that_events_with_one_id_name(run: Run, store: Store) -> None:
+    runtime.run(store.letters.insert([letter(n, customer_id=f"cus_{n}", object_id="sub_1") for n in "12"]))
+    told = run("explain", "sub_1").output
+    assert told.splitlines() == [
+        "2 customers are named by events with this id. Ask for one of them:",
+        "  cus_1",
+        "  cus_2",
+    ]
+
+
 def test_explain_says_what_became_of_an_event(run: Run, applied: Happened) -> None:
     applied("customer.updated", ADA, id_="evt_new", created=builders.NOW + 100)
     applied("customer.updated", ADA | {"name": "Old"}, id_="evt_old")

@@ -42,7 +42,7 @@ AWAY = Overview(None, None, Throughput(0, 0), (), (), ())
 def explained(asked: str) -> AmbiguousQuery | NothingFound:
     if asked == "away":
         raise MailboxUnavailable("Redis: ConnectionError: secret detail")
-    if "@" in asked:
+    if "@" in asked or asked == "sub_1":
         return AmbiguousQuery(asked, [CustomerId("cus_1"), CustomerId("cus_2")])
     return NothingFound(asked, 2_000, 5_000)
 
@@ -186,6 +186,13 @@ def test_unknown_id_is_not_found_and_says_so() -> None:
 def test_shared_address_lists_its_customers() -> None:
     page = browser().get("/console/explain?id=ada@example.com").text
     assert "2 customers have this address" in page
+    assert "cus_2" in page
+
+
+def test_an_id_of_several_customers_is_not_called_an_address() -> None:
+    page = browser().get("/console/explain?id=sub_1").text
+    assert "2 customers are named by events with this id" in page
+    assert "signs in with it" not in page
     assert "cus_2" in page
 
 
