@@ -1,17 +1,25 @@
--- Erase what people typed about the person's dead letters, and about the person or their objects.
+-- Erase what people typed about the person, their objects and their dead letters, also to begin a bulk operation about these.
 -- $1 VARCHAR[]: the person's customer and objects
 -- $2 VARCHAR: the reason that forgetting a person gives itself; it is kept
-WITH letter_reason AS (
+WITH letter AS (
+    SELECT
+        id,
+        event_id
+    FROM dead_letters
+    WHERE customer_id = ANY($1::VARCHAR[]) OR object_id = ANY($1::VARCHAR[])
+),
+
+own AS (
+    SELECT
+        $1::VARCHAR[] || ARRAY(SELECT event_id FROM letter) AS ids,
+        ARRAY(SELECT id FROM letter) AS letters
+),
+
+letter_reason AS (
     UPDATE dead_letter_actions
     SET why = NULL
     WHERE
-        letter_id = ANY(
-            ARRAY(
-                SELECT id
-                FROM dead_letters
-                WHERE customer_id = ANY($1::VARCHAR[]) OR object_id = ANY($1::VARCHAR[])
-            )
-        )
+        letter_id = ANY(ARRAY(SELECT id FROM letter))
         AND why IS NOT NULL
         AND why <> $2::VARCHAR
         AND who <> 'worker'
@@ -21,10 +29,26 @@ WITH letter_reason AS (
 reason AS (
     UPDATE activity
     SET why = ''
+    FROM own
     WHERE
-        about = ANY($1::VARCHAR[])
-        AND why <> ''
-    RETURNING id
+        activity.about = ANY(own.ids)
+        AND activity.why <> ''
+    RETURNING activity.id
+),
+
+operation AS (
+    UPDATE operations
+    SET
+        why = '',
+        filter = '{"ids": []}'::JSONB
+    FROM own
+    WHERE
+        (
+            operations.filter ->> 'about' = ANY(own.ids)
+            -- chosen one by one, and all of them the person's
+            OR (operations.filter -> 'ids' <> '[]'::JSONB AND operations.filter -> 'ids' <@ to_jsonb(own.letters))
+        )
+    RETURNING operations.id
 )
 
 SELECT id
@@ -32,3 +56,6 @@ FROM letter_reason
 UNION ALL
 SELECT id
 FROM reason
+UNION ALL
+SELECT id
+FROM operation

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cogento.events.event import read_event
+from cogento.events.names import CustomerId
+from cogento.store.activity import Action
 from cogento.store.letter_records import LetterFilter, LetterStatus
 from cogento.store.operations import (
     Operation,
@@ -15,6 +18,7 @@ from cogento.store.operations import (
     OperationRunningError,
     OperationState,
 )
+from tests.support import builders
 from tests.support.store_letters import BODY, letter
 
 if TYPE_CHECKING:
@@ -327,3 +331,58 @@ async def test_one_that_ended_long_ago_is_forgotten_and_what_was_done_to_its_let
 
     assert [one.id for one in await store.operations.list()] == [running.id, running.id - 1]
     assert [done.action for done in await store.letters.actions(first)] == ["retry"]
+
+
+async def forget(store: Store) -> None:
+    """Forget cus_1."""
+    body = builders.event_body("customer.deleted", builders.customer(), id_="evt_end")
+    await store.personal_data.erase(read_event(body), who="ada", names=[])
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        LetterFilter(about="cus_1", text="the red house"),
+        LetterFilter(about="evt_1"),
+        LetterFilter(ids=(1, 2)),
+    ],
+)
+async def test_the_reason_and_filter_of_an_operation_about_a_forgotten_person_are_erased(
+    store: Store, which: LetterFilter
+) -> None:
+    await insert_letters(store, "1", "2")
+    operation = await begun(store, which)
+    await store.operations.finish(operation, OperationState.STOPPED)
+
+    await forget(store)
+
+    found = await store.operations.read(operation.id)
+    assert found is not None
+    assert (found.why, found.filter, found.state) == ("", LetterFilter(ids=()), OperationState.STOPPED)
+
+
+@pytest.mark.parametrize("which", [LetterFilter(reason="bug"), LetterFilter(ids=(1, 2))])
+async def test_an_operation_that_is_not_about_a_forgotten_person_alone_keeps_them(
+    store: Store, which: LetterFilter
+) -> None:
+    await insert_letters(store, "1")
+    await store.insert_dead_letters([letter("2", customer_id=CustomerId("cus_2"), object_id="cus_2")])
+    operation = await begun(store, which)
+    await store.operations.finish(operation, OperationState.STOPPED)
+
+    await forget(store)
+
+    found = await store.operations.read(operation.id)
+    assert found is not None
+    assert (found.why, found.filter) == ("INC-7", which)
+
+
+async def test_a_reason_recorded_about_an_event_of_a_forgotten_person_is_erased(
+    store: Store, sql: Any
+) -> None:
+    await insert_letters(store, "1")
+    await store.activity.record(who="ada", action=Action.RETRY, about="evt_1", why="the red house rang")
+
+    await forget(store)
+
+    assert await sql.fetchval("SELECT why FROM activity WHERE about = 'evt_1'") == ""
