@@ -16,6 +16,7 @@ from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.ordering.order import CurrentRow, Decision
 from cogento.store.kind_queries import query_of
 from cogento.store.rows import canonical, needs_update, write
+from schema.queries import query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import asyncpg
 
     from cogento.store.database import Database
+
+PAGE = 1000
+
+_DELETED = query("repair_deleted_users")
 
 
 class ObjectRow(msgspec.Struct, frozen=True):
@@ -153,7 +158,11 @@ TABLES = {kind: ObjectTable(kind) for kind in OWNED_KINDS}
 
 
 async def mark_outliving(database: Database) -> None:
-    """Mark rows of an older release as unsure that have not ended though their customers are deleted."""
-    for kind in OWNED_KINDS:
-        if kind.ends_with_customer:
-            await database.write(query_of("objects_mark_outliving", kind))
+    """Mark rows of an older release as unsure that have not ended though their customers are deleted; a page of users at a time."""
+    (page,) = await database.fetch(_DELETED, "", PAGE)
+    while page["last_id"] is not None:
+        if page["deleted"]:
+            for kind in OWNED_KINDS:
+                if kind.ends_with_customer:
+                    await database.write(query_of("objects_mark_outliving", kind), page["deleted"])
+        (page,) = await database.fetch(_DELETED, page["last_id"], PAGE)

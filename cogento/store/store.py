@@ -130,8 +130,15 @@ class Store:
         await roles.sync_member_roles(self._database)
 
     async def repair(self) -> list[AddressTakenError]:
-        """Bring rows that an older release wrote to this one's rules; returns what a person must fix."""
-        await objects.mark_outliving(self._database)
+        """Bring rows that an older release wrote to this one's rules; returns what a person must fix.
+
+        If one repair fails, the other is made nevertheless, before the error is raised.
+        """
+        try:
+            await objects.mark_outliving(self._database)
+        except Exception:
+            await email_ownership.repair_all_emails(self._database)
+            raise
         return await email_ownership.repair_all_emails(self._database)
 
     async def insert_dead_letters(self, letters: Sequence[DeadLetter]) -> None:

@@ -1,11 +1,13 @@
 -- Mark rows of {table} as unsure whose objects have not ended although their customers are deleted. Locks them in the one
 -- order that every transaction keeps.
+-- $1 UUID[]: the users whose rows these are
 WITH outliving AS (
     SELECT s.{row_id}
     FROM {table} AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
     WHERE
-        {outlives}
+        u.user_id = ANY($1::UUID[])
+        AND {outlives}
         AND NOT s.unsure
     ORDER BY s.{stripe_id}
     FOR NO KEY UPDATE OF s

@@ -42,6 +42,7 @@ HOT = (
     ("refetches_answered", "notices_pkey"),
     ("refetches_cover", "notices_pkey"),
     ("refetches_due", "idx_notices_waits_since"),
+    ("repair_deleted_users", "idx_users_stripe_customer_id"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
     ("dead_letters_count", "idx_dead_letters_unresolved_removals"),
     ("dead_letters_count", "idx_users_stripe_customer_id"),
@@ -54,7 +55,11 @@ EVERY_HOT = [
     *(
         pytest.param(query_of(name, kind), index.format(kind), id=f"{name}-{index.format(kind)}")
         for kind in OWNED_KINDS
-        for name, index in (("objects_lock", BY_STRIPE_ID), ("objects_update", "{0.table}_pkey"))
+        for name, index in (
+            ("objects_lock", BY_STRIPE_ID),
+            ("objects_update", "{0.table}_pkey"),
+            ("objects_mark_outliving", "idx_{0.table}_user_id"),
+        )
     ),
     *(
         pytest.param(query_of_all(name), index.format(kind), id=f"{name}-{index.format(kind)}")
@@ -138,6 +143,38 @@ async def test_asking_whether_an_event_has_counted_probes_one_day(
     scans = [node for node in nodes if node.get("Relation Name", "").startswith("webhook_events")]
     assert len(scans) == 9
     assert len([scan for scan in scans if scan["Actual Loops"]]) == 1
+
+
+async def test_a_random_sample_reads_a_small_part_of_large_tables(
+    store: Store, database_url: str, sql: Any
+) -> None:
+    await sql.execute("SET session_replication_role = replica")  # no checks of keys: faster
+    await sql.execute(
+        """
+        INSERT INTO users (email, stripe_customer_id, evidence)
+        SELECT n || '@example.com', 'cus_' || n, decode(repeat('ab', 1000), 'hex')
+        FROM generate_series(1, 5000) AS n
+        """
+    )
+    session = await connect(database_url, application_name="test")
+    plan = await session.fetchval(
+        "EXPLAIN (ANALYZE, FORMAT JSON) " + query_of_all("stored_rows_sample").replace("$1", "20")
+    )
+    await session.close()
+    sampled = await store.stored_rows.sample(20)
+    assert (len(sampled), len(set(sampled))) == (20, 20)
+    nodes = _nodes(json.loads(plan)[0]["Plan"])
+    read = [node["Actual Rows"] for node in nodes if node["Node Type"] == "Sample Scan"]
+    assert 20 < sum(read) < 2_000
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes}
+
+
+async def test_a_random_sample_of_small_tables_has_every_row_that_is_asked_for(store: Store) -> None:
+    await store.apply([new_customer(n, event=f"n{n}") for n in range(3)])
+    await store.apply([subscription(n, event=f"s{n}", of=n) for n in range(2)])
+    listed = {one.object_id for one in await store.stored_rows.sample(9)}
+    assert listed == {"cus_0", "cus_1", "cus_2", "sub_0", "sub_1"}
+    assert len(await store.stored_rows.sample(4)) == 4
 
 
 async def test_most_updates_of_a_row_stay_in_its_page_and_touch_no_index(store: Store, sql: Any) -> None:

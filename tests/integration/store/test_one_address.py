@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from cogento.store.roles import Role
@@ -204,6 +205,38 @@ async def test_t3_what_an_older_release_left_sure_of_a_deleted_customer_is_repai
         "active": True,
         "canceled": False,
     }
+
+
+async def live_though_deleted(sql: Any, *numbers: int) -> None:
+    """Make customers, deleted in Stripe, whose subscription an older release left as active and sure."""
+    for number in numbers:
+        await older(sql, number, f"{number}@example.com", created=OLDEST)
+    await sql.execute("UPDATE users SET deleted_at = now(), stripe_email = NULL, email = stripe_customer_id")
+    await sql.execute(
+        """
+        INSERT INTO subscriptions (stripe_subscription_id, user_id, status)
+        SELECT 'sub_' || stripe_customer_id, user_id, 'active' FROM users
+        """
+    )
+
+
+async def test_t3_subscriptions_of_deleted_customers_are_repaired_page_by_page(
+    store: Store, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogento.store.objects.PAGE", 2)
+    await live_though_deleted(sql, 1, 2, 4, 5)
+    await older(sql, 3, ADA, created=OLDEST)
+    await store.repair()
+    assert await sql.fetchval("SELECT count(*) FROM subscriptions WHERE unsure") == 4
+
+
+async def test_t8_addresses_are_repaired_although_another_repair_fails(store: Store, sql: Any) -> None:
+    await live_though_deleted(sql, 1)
+    await older(sql, 2, "ADA@example.com", created=OLDEST)
+    await sql.execute("ALTER TABLE subscriptions ADD CONSTRAINT refused CHECK (NOT unsure)")
+    with pytest.raises(asyncpg.CheckViolationError, match="refused"):
+        await store.repair()
+    assert (await emails(sql))["cus_2"] == ADA
 
 
 async def test_t26_repair_leaves_a_row_made_by_hand_its_address_and_tells_of_it(
