@@ -95,7 +95,10 @@ def read_attempts(text: bytes | None) -> AttemptRecord:
 
 
 def read_status(replies: Iterable[Reply], oldest: Sequence[Reply], *, now_ms: int) -> MailboxStatus:
-    """Return the sum over all shards of status.lua, and the oldest events of oldest.lua."""
+    """Return the sum over all shards of status.lua, and the oldest events of oldest.lua, which shards in use have answered.
+
+    Shards in use come first. The others have counters, and perhaps a pause of everything that nobody ends there any more.
+    """
     shards = [_named(reply) for reply in replies]
     customers = {
         state: sum(shard[state] for shard in shards) for state in (*MailboxState, "parked_customers")
@@ -106,7 +109,7 @@ def read_status(replies: Iterable[Reply], oldest: Sequence[Reply], *, now_ms: in
         waiting=stats.get("waiting", 0),
         parked=stats.get("parked", 0),
         stored_bytes=stats.get("bytes", 0),
-        everything_paused=any(shard["halted"] for shard in shards),
+        everything_paused=any(shard["halted"] for shard in shards[: len(oldest)]),
         oldest_event_ms=min((received for _, received in read_oldest(oldest)), default=None),
         oldest_paused_ms=min((int(held) for held, *_ in oldest if held is not None), default=None),
         now_ms=now_ms,

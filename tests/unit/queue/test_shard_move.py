@@ -141,6 +141,19 @@ def test_a_pause_of_everything_holds_new_shards_too(
     assert taken(claim(worker)) == {"cus_a": ["evt_1"], "cus_b": ["evt_2"]}
 
 
+def test_a_pause_of_everything_that_is_ended_is_over_although_a_shard_that_was_still_has_it(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    change(client, clock, 3)
+    mailboxes.pause(who="ada", why="a look")
+    worker = change(client, clock, 1)
+    assert worker.status().everything_paused
+    worker.resume()
+    assert client.keys("*:halted")
+    assert not worker.status().everything_paused
+
+
 def test_nothing_changes_while_a_worker_wishes_for_another_number_or_does_not_say(
     mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
 ) -> None:
