@@ -51,7 +51,8 @@ class _Account:
     under_way: int = 0
     began: float = 0.0
     is_slow: bool = False
-    is_awake: bool = False  # its last claim found events: claim again, because wake-ups rely on that
+    is_awake: bool = False
+    """Its last claim found events, and wake-ups rely on another; or its loop still has to settle or release one."""
     rests_until: float = 0.0
 
     def may_run(self, now: float) -> bool:
@@ -128,6 +129,6 @@ class AccountLoops:
         now = self._clock()
         if turn is not Turn.NOTHING:
             account.is_slow = now - began > SLOW_SECONDS
-        account.is_awake = turn is Turn.PROCESSED
-        if turn is Turn.BLOCKED:
+        account.is_awake = turn is Turn.PROCESSED or account.loop.has_pending_acks
+        if turn is Turn.BLOCKED or (turn is Turn.NOTHING and account.loop.has_pending_acks):
             account.rests_until = now + INTERVALS.poll_seconds

@@ -7,7 +7,7 @@ claimed again, and the ledger calls committed ones duplicates. Knows neither SQL
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -149,8 +149,13 @@ class WorkerLoop:
         self._circuit = circuit
         self._size = size
         self._on_ambiguous = on_ambiguous
-        self._pending_acks: deque[Callable[[], Awaitable[object]]] = deque()
+        self._pending_acks: list[Callable[[], Awaitable[object]]] = []
         self._is_stopping = False
+
+    @property
+    def has_pending_acks(self) -> bool:
+        """Whether a claim is still to be settled or released, because Redis did not take that: the next turn tries again."""
+        return bool(self._pending_acks)
 
     async def run(self) -> None:
         """Process batches until no event is ready, or something it needs is away.
@@ -267,6 +272,10 @@ class WorkerLoop:
             raise
 
     async def _flush_pending_acks(self) -> None:
-        with suppress(IndexError):  # there is none, or another loop sends it
-            while True:
-                await self._acknowledge(self._pending_acks.popleft())
+        """Send each once more, all at a time: of several servers one may be away, and the others' acks and events do not wait for it."""
+        acks, self._pending_acks = self._pending_acks, []  # another loop sends none of these meanwhile
+        await asyncio.gather(*map(self._acknowledge_if_there, acks))
+
+    async def _acknowledge_if_there(self, ack: Callable[[], Awaitable[object]]) -> None:
+        with suppress(MailboxUnavailable):
+            await self._acknowledge(ack)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cogento.queue.mailboxes import Mailboxes
-from cogento.retries import MAX_LINGER_MS, linger_ms
+from cogento.retries import INTERVALS, MAX_LINGER_MS, linger_ms
 from tests.support.fake_redis import FakeRedis, client_on
 from tests.support.mailbox_builders import all_done, envelope
 from tests.support.receiver_fakes import SettableClock
@@ -38,8 +38,13 @@ class StandInLoop(WorkerLoop):
         )
         self.account, self.turns, self.clock = account, turns, clock
         self.is_blocked = False
+        self.has_to_settle = False
         self.takes = 0.0
         self.stopped = False
+
+    @property
+    def has_pending_acks(self) -> bool:
+        return self.has_to_settle
 
     def ask_to_stop(self) -> None:
         self.stopped = True
@@ -113,6 +118,24 @@ def test_account_that_postgres_takes_no_writes_of_is_left_alone_for_a_moment(cre
     asyncio.run(scenario())
     assert crew.turns.count("a") == 1
     assert crew.turns.count("b") == 4
+
+
+def test_account_with_a_batch_to_settle_gets_its_turn_now_and_then_until_that_is_done(crew: Crew) -> None:
+    async def scenario() -> None:
+        await crew.put("a", 1)
+        crew.loops["a"].has_to_settle = True
+        for _ in range(3):
+            await crew.all.run()
+            crew.clock.now += INTERVALS.poll_seconds
+        crew.loops["a"].has_to_settle = False
+        for _ in range(3):
+            await crew.all.run()
+            crew.clock.now += INTERVALS.poll_seconds
+
+    asyncio.run(scenario())
+    assert (
+        crew.turns == ["a"] * 5
+    )  # the first two as ever, then one at a time, the last of which finds it settled
 
 
 def test_where_no_events_wait_nobody_claims(crew: Crew) -> None:
