@@ -79,8 +79,10 @@ async def apply(
     if keep_objects:
         await kept_objects.write(connection, plan, fresh)
     await kept_objects.erase(connection, [change.user_id for change in _newly_deleted(plan)])
-    await refetches.mark_answered(connection, (event for event in events if event.id not in plan.parked))
+    answers = [event for event in events if event.id not in plan.parked]
     notices = [delivery.event for delivery in fresh if isinstance(delivery.event, Notice)]
+    await refetches.lock(connection, answers, notices)
+    await refetches.mark_answered(connection, answers)
     requested = await refetches.add_requests(connection, notices)
     failpoint("in_tx", deliveries)
 

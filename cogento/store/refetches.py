@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cogento.events.event import Event, Notice
     from cogento.events.kinds.kind import Kind
 
+_LOCK = query("refetches_lock")
 _TAKE = query("refetches_take")
 _NOTICES_DUE = query("refetches_due")
 _ANSWERED = query("refetches_answered")
@@ -79,6 +80,16 @@ class SnapshotEvent:
     created: int
 
 
+async def lock(connection: asyncpg.Connection, events: Iterable[Event], notices: Iterable[Notice]) -> None:
+    """Lock the rows of a batch that has answers and thin events, all in the order of the keys.
+
+    Two statements write them, each in that order by itself: two such batches could wait for each other.
+    """
+    answered, named = {answer.object_id for answer in _answers(events)}, {one.object_id for one in notices}
+    if answered and named:
+        await connection.execute(_LOCK, sorted(answered | named))
+
+
 async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]) -> dict[EventId, Result]:
     """Note the objects that a batch's thin events name, in its transaction, and say what becomes of each event."""
     if not notices:
@@ -107,12 +118,15 @@ def _newest(items: Iterable[T]) -> list[T]:
     return list({one.object_id: one for one in in_order}.values())
 
 
+def _answers(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event.type == event.kind.fetched]
+
+
 async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event]) -> None:
     """Note which objects Stripe has answered for, in the transaction that writes the answers."""
-    fetched = [event for event in events if event.type == event.kind.fetched]
-    if not fetched:
+    answers = _newest(_answers(events))
+    if not answers:
         return
-    answers = _newest(fetched)
     await connection.execute(
         _ANSWERED,
         [answer.object_id for answer in answers],

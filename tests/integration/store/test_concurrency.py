@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cogento.events.addresses import EmailClaim, assign_addresses
+from cogento.events.event import read_stored_event
 from cogento.events.names import CustomerId
-from cogento.events.outcomes import Reason, decided
-from cogento.store.store import Store
+from cogento.events.outcomes import Reason, Source, decided
+from cogento.store.store import Delivery, Store
+from tests.support import builders
 from tests.support.builders import NOW
-from tests.support.store_deliveries import customer, deleted_customer, new_customer, subscription
+from tests.support.store_deliveries import customer, deleted_customer, delivery, new_customer, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from cogento.store.store import Delivery
 
 WORKERS = 8
 CUSTOMERS = 24
@@ -27,6 +27,12 @@ SLOW_INSERTS = """
 CREATE FUNCTION slow_down() RETURNS TRIGGER LANGUAGE plpgsql AS
 $$BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END$$;
 CREATE TRIGGER slow_down BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION slow_down();
+"""
+
+SLOW_NOTICES = """
+CREATE FUNCTION slow_down() RETURNS TRIGGER LANGUAGE plpgsql AS
+$$BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END$$;
+CREATE TRIGGER slow_down BEFORE UPDATE ON notices FOR EACH ROW EXECUTE FUNCTION slow_down();
 """
 
 
@@ -69,6 +75,20 @@ async def test_new_customers_that_claim_addresses_crosswise_meet_no_deadlock(
     assert [emails[CustomerId(f"cus_a{n}")] for n in numbers] == [f"{n}@example.com" for n in numbers]
     assert len(set(emails.values())) == 20
     assert await _counted("deadlocks", sql, store, another_store) == 0
+
+
+async def test_answers_and_thin_events_of_two_batches_that_cross_meet_no_deadlock(
+    deadlocks_at_once: None, store: Store, another_store: Store, sql: Any
+) -> None:
+    await store.apply([new_customer(n, event=f"c{n}") for n in range(2)])
+    await store.apply([_thin("sub_a", event="t1"), _thin("sub_z", event="t2")])
+    await sql.execute(SLOW_NOTICES)
+    await asyncio.gather(
+        store.apply([_answer("sub_a", event="f1", of=0), _thin("sub_z", event="t3")]),
+        another_store.apply([_answer("sub_z", event="f2", of=1), _thin("sub_a", event="t4")]),
+    )
+    assert await _counted("deadlocks", sql, store, another_store) == 0
+    assert await sql.fetchval("SELECT count(*) FROM notices WHERE answered_at IS NOT NULL") == 2
 
 
 async def test_a_batch_with_new_customers_waits_for_their_addresses_instead_of_beginning_again(
@@ -124,6 +144,20 @@ async def test_an_heir_that_is_busy_elsewhere_is_waited_for(store: Store, sql: A
     await busy.rollback()
     await deletion
     assert (await _emails(sql))[CustomerId("cus_2")] == "a@b.c"
+
+
+def _thin(object_id: str, *, event: str) -> Delivery:
+    body = builders.body(
+        builders.thin_event("v1.customer.subscription.updated", object_id, id_=f"evt_{event}")
+    )
+    return Delivery(read_stored_event(body), received_ms=0, attempts=0, source=Source.WEBHOOK)
+
+
+def _answer(object_id: str, *, event: str, of: int) -> Delivery:
+    object_ = builders.subscription(object_id, customer=f"cus_{of}")
+    return delivery(
+        "customer.subscription.fetched", object_, id_=f"evt_{event}", created=NOW + 60, source=Source.FETCH
+    )
 
 
 async def _work(store: Store, deliveries: Sequence[Delivery], *, seed: int) -> None:

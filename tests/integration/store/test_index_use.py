@@ -38,6 +38,7 @@ HOT = (
     ("refetches_ambiguous_due", "idx_dead_letters_unresolved_died_at"),
     ("refetches_ambiguous_due", "idx_dead_letters_object_id"),
     ("refetches_ambiguous_due", "idx_users_stripe_customer_id"),
+    ("refetches_lock", "notices_pkey"),
     ("refetches_take", "notices_pkey"),
     ("refetches_answered", "notices_pkey"),
     ("refetches_cover", "notices_pkey"),
