@@ -235,6 +235,10 @@ class WorkerLoop:
             await self._acknowledge(partial(self.mailboxes.release, claim))
             await self._circuit.failed(away.error, begun_ms=claim.claimed_ms)
             return
+        except MailboxUnavailable:  # for the time; what was committed is in the ledger
+            BATCHES.count("released")
+            self._pending_acks.append(partial(self.mailboxes.release, claim))
+            raise
         self._on_ambiguous(processed.unsure)
 
         failpoint("before_settle", claim)

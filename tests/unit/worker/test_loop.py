@@ -132,11 +132,20 @@ def test_a_small_claim_of_one_loop_does_not_cut_the_other_ones_rest(linger: Batc
 
 
 class Interrupted(Mailboxes):
-    """Mailboxes on a server that settles nothing of the customers in `away`, as if another server had those."""
+    """Mailboxes on a server that settles nothing of the customers in `away`, as if another server had those.
+
+    Without `has_time` it does not tell the time to those who ask for nothing else.
+    """
 
     def __init__(self) -> None:
         super().__init__(client_on(FakeRedis()))
         self.away: set[str] = set()
+        self.has_time = True
+
+    async def now_ms(self) -> int:
+        if not self.has_time:
+            raise MailboxUnavailable("Redis: TimeoutError")
+        return await super().now_ms()
 
     async def settle(self, claim: Claim, settlements: Sequence[Settlement]) -> frozenset[CustomerId]:
         if self.away.intersection(one.customer_id for one in settlements):
@@ -234,3 +243,21 @@ def test_a_batch_that_could_not_be_settled_is_once_its_server_is_back() -> None:
         )
 
     assert asyncio.run(scenario()) == (0, ["evt_cus_a"], False)
+
+
+def test_a_batch_in_which_the_time_could_not_be_read_is_given_back_and_processed_again() -> None:
+    async def scenario() -> tuple[int, list[str]]:
+        work = Work()
+
+        def go_away() -> None:
+            work.mailboxes.has_time = False
+
+        work.store.meanwhile = go_away
+        await work.put("cus_a")
+        await work.turns(1)
+        work.store.meanwhile = lambda: None
+        work.mailboxes.has_time = True
+        await work.turns(1)
+        return (await work.mailboxes.status()).waiting, work.store.applied
+
+    assert asyncio.run(scenario()) == (0, ["evt_cus_a", "evt_cus_a"])
