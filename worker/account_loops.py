@@ -69,6 +69,7 @@ class AccountLoops:
         self._wakeups = wakeups
         self._clock = clock
         self._next = 0
+        self._knows_ready = True
         self._is_stopping = False
 
     async def run(self) -> None:
@@ -104,10 +105,10 @@ class AccountLoops:
             ready = await self._mailboxes.find_ready(
                 [self._accounts[place].loop.mailboxes for place in asleep]
             )
-        except MailboxUnavailable:
-            ready = [True] * len(
-                asleep
-            )  # some of several servers may answer: each claim finds out for itself
+            self._knows_ready = True
+        except MailboxUnavailable:  # some of several servers may answer: each claim finds out for itself
+            ready = [True] * len(asleep)
+            self._knows_ready = False
         idle = {place for place, is_ready in zip(asleep, ready, strict=True) if not is_ready}
         # Checked again: another loop may have taken one meanwhile.
         return [place for place in self._ready_places() if place not in idle]
@@ -129,6 +130,8 @@ class AccountLoops:
         now = self._clock()
         if turn is not Turn.NOTHING:
             account.is_slow = now - began > SLOW_SECONDS
-        account.is_awake = turn is Turn.PROCESSED or account.loop.has_pending_acks
-        if turn is Turn.BLOCKED or (turn is Turn.NOTHING and account.loop.has_pending_acks):
+        has_to_settle = account.loop.has_pending_acks
+        account.is_awake = turn is Turn.PROCESSED or has_to_settle
+        comes_again = has_to_settle or not self._knows_ready  # although nothing of it was ready
+        if turn is Turn.BLOCKED or (turn is Turn.NOTHING and comes_again):
             account.rests_until = now + INTERVALS.poll_seconds

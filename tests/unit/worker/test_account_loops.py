@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.retries import INTERVALS, MAX_LINGER_MS, linger_ms
 from tests.support.fake_redis import FakeRedis, client_on
@@ -17,6 +19,9 @@ from worker.account_loops import AWAKE_MS, SLOW_SECONDS, AccountLoops, RecentEve
 from worker.heartbeat import WorkerHeartbeat
 from worker.loop import BatchLinger, Turn, Wakeups, WorkerLoop
 from worker.outages import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NAMES = ("a", "b", "c")
 
@@ -136,6 +141,28 @@ def test_account_with_a_batch_to_settle_gets_its_turn_now_and_then_until_that_is
     assert (
         crew.turns == ["a"] * 5
     )  # the first two as ever, then one at a time, the last of which finds it settled
+
+
+def test_while_nobody_knows_whose_events_wait_each_account_is_tried_now_and_then(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster of which one master is away, for example: the others' events are found, without asking for them all the time."""
+    failures = iter([MailboxUnavailable("Redis: TimeoutError")] * 20)
+
+    async def fail(_each: Sequence[Mailboxes]) -> list[bool]:
+        raise next(failures)
+
+    async def scenario() -> None:
+        monkeypatch.setattr(crew.mailboxes["a"], "find_ready", fail)
+        await crew.all.run()
+        await crew.all.run()
+        assert crew.turns == ["a", "b", "c"]
+        crew.clock.now += INTERVALS.poll_seconds
+        await crew.put("b", 1)
+        await crew.all.run()
+
+    asyncio.run(scenario())
+    assert sorted(crew.turns[3:]) == ["a", "b", "b", "c"]
 
 
 def test_where_no_events_wait_nobody_claims(crew: Crew) -> None:
