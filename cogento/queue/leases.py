@@ -1,6 +1,6 @@
 """Leases: a worker takes customers' events, for itself alone and for a limited time, and says what became of them.
 
-Each command is one script per shard. Where a claim's answer never came, its leases are given back before the next claim.
+Each command is one script per shard. Where a claim never reached the worker, its leases are given back before the next claim.
 """
 
 from __future__ import annotations
@@ -215,7 +215,12 @@ class LeaseCommands:
         unreadable = [Settlement(batch.customer_id) for batch in claim.batches if not batch.events]
         if not unreadable:
             return claim
-        await self.settle(claim, unreadable)
+        try:
+            await self.settle(claim, unreadable)
+        except BaseException:  # also when cancelled
+            for tag in {batch.tag for batch in claim.batches}:
+                self._orphans.add(tag, claim.token, expires_ms=claim.expires_ms)
+            raise
         batches = tuple(batch for batch in claim.batches if batch.events)
         return replace(claim, batches=batches) if batches else None
 
@@ -262,7 +267,7 @@ class _OrphanedLease(NamedTuple):
 
 
 class OrphanedLeases:
-    """The tokens of claims whose answer never came: given back before every claim, until their leases are over.
+    """The tokens of claims that never reached the worker: given back before every claim, until their leases are over.
 
     A server that carried out such a claim, or is stuck and will later, leases its customers to nobody. Leases that expire count
     as crashes, and four of these would make an innocent event a dead letter.

@@ -10,8 +10,10 @@ from cogento.events.names import CustomerId
 from cogento.queue import codec
 from cogento.queue import leases as module
 from cogento.queue.claims import Settlement
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.status import MailboxState
 from tests.support.mailbox_builders import all_done, claim, envelope, ids, is_idle, taken
+from tests.support.mailbox_harm import failing_half_way
 
 if TYPE_CHECKING:
     import fakeredis
@@ -210,6 +212,20 @@ def test_a_turn_of_nothing_but_newer_versions_is_parked_at_once(
     client.set("{cogento:0}:event:evt_a0", NEWER.ljust(size, b"?"))
     assert is_idle(mailboxes)
     assert mailboxes.view(CUS_A).parked_total == 1
+
+
+def test_a_claim_is_given_back_where_what_a_newer_version_stored_could_not_be_parked(
+    mailboxes: LoopedMailboxes, client: fakeredis.FakeRedis
+) -> None:
+    fill(mailboxes, "cus_a", 1)
+    fill(mailboxes, "cus_b", 1)
+    size = client.strlen("{cogento:0}:event:evt_a0")
+    client.set("{cogento:0}:event:evt_a0", NEWER.ljust(size, b"?"))
+    with failing_half_way("settle", writes=0), pytest.raises(MailboxUnavailable):
+        claim(mailboxes)
+    held = claim(mailboxes)
+    assert taken(held) == {"cus_b": ["evt_b0"]}
+    assert held.batches[0].crashes == 0
 
 
 @pytest.mark.parametrize("value", [b"", b"not json", b"\x01w123", b"\x01w0000000000001ajunk", b"\xff\x00"])
