@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cogento import runtime
+from cogento.cli.options import MAX_NUMBER
 from cogento.cli.printing import json_option
 from cogento.console.connections import open_store
 from cogento.console.errors import Failure
@@ -27,7 +28,7 @@ LISTED = 100
 @click.option(
     "--after",
     "seen",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_NUMBER),
     metavar="N",
     help="Only changes after number N; by default all that are kept, with --follow those from now on.",
 )

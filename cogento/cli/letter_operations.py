@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cogento.cli.options import who_option
+from cogento.cli.options import row_number, who_option
 from cogento.cli.printing import json_option, print_json, print_table
 from cogento.cli.progress import StopSignal, percent_bar
 from cogento.console.bulk_operations import DISCARDED, NothingMatches
@@ -147,7 +147,7 @@ def _print_others(counts: Mapping[str, int]) -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most this many."
 )
-@click.option("--below", type=int, metavar="N", help="Only operations below this number, to page on.")
+@click.option("--below", type=row_number, metavar="N", help="Only operations below this number, to page on.")
 @json_option
 def operations(limit: int, below: int | None, *, as_json: bool) -> None:
     """List bulk retries and discards, newest first, whoever began them."""
@@ -192,7 +192,7 @@ def _json(operation: Operation) -> dict[str, object]:
     }
 
 
-number_argument = click.argument("number", metavar="OPERATION", type=click.IntRange(1, 2**63 - 1))
+number_argument = click.argument("number", metavar="OPERATION", type=row_number)
 
 
 @click.command()

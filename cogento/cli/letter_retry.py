@@ -42,7 +42,7 @@ NOT_ALL = {
 }
 
 rate_option = click.option(
-    "--rate", type=click.IntRange(min=1), metavar="N", help="Retry at most N letters a second."
+    "--rate", type=click.IntRange(1, 1_000_000), metavar="N", help="Retry at most N letters a second."
 )
 
 

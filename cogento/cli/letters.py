@@ -17,7 +17,7 @@ from cogento.cli.letter_selection import (
     status_option,
     with_statuses,
 )
-from cogento.cli.options import who_option
+from cogento.cli.options import row_number, who_option
 from cogento.cli.printing import json_option, print_facts, print_json, print_table
 from cogento.console.connections import open_dead_letters
 from cogento.console.formatting import printable, second
@@ -47,7 +47,9 @@ for _command in (retry, discard, reopen, export, operations, stop, continue_):
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most this many."
 )
-@click.option("--below", type=int, metavar="NUMBER", help="Only letters below this number, to page on.")
+@click.option(
+    "--below", type=row_number, metavar="NUMBER", help="Only letters below this number, to page on."
+)
 @json_option
 def list_(
     which: LetterFilter,

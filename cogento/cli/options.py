@@ -12,6 +12,10 @@ from cogento.console.queue_actions import is_customer_id
 from cogento.events.names import CustomerId
 from cogento.queue.pauses import MAX_REASON_CHARACTERS
 
+MAX_NUMBER = 2**63 - 1
+"""The largest number that a row can have."""
+row_number = click.IntRange(1, MAX_NUMBER)
+
 
 def current_user() -> str:
     """Return the name of the system's user, or the user's number where there is no name, as in a bare container."""

@@ -108,7 +108,9 @@ def _backfill_bar() -> Iterator[Callable[[Backfilled], object]]:
 
 @click.command()
 @click.argument("customer", required=False)
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Compare N rows at random only.")
+@click.option(
+    "--sample", type=click.IntRange(1, 1_000_000), metavar="N", help="Compare N rows at random only."
+)
 @click.option("--repair", is_flag=True, help="Write what Stripe says where a row differs.")
 @reason_option
 @who_option

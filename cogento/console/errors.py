@@ -35,6 +35,8 @@ NOT_GRANTED = "42501"
 NO_CONNECTION_LEFT = "53300"
 NOT_UNDERSTOOD = 2
 NO_TEXT = "What was asked for has a character that no text in the tables and mailboxes can have."
+OUT_OF_RANGE = frozenset({"22003", "22008"})
+TOO_LARGE = "What was asked for has a number or a time that is beyond what the tables can have."
 KEY_VARIABLE = "STRIPE_API_KEY"
 KEY_REFUSED = (
     "Stripe refuses {variable}: it was revoked, or may not read "
@@ -124,6 +126,8 @@ def _of_postgres(error: Exception) -> Failure | None:
         return Failure(
             f"PostgreSQL takes no more connections ({_said(error)}). End some that are idle, or raise the limit."
         )
+    if code in OUT_OF_RANGE or isinstance(error.__cause__, OverflowError):
+        return Failure(TOO_LARGE, exit_code=NOT_UNDERSTOOD)
     message = BY_CLASS.get(classify(error))
     if message is None:
         return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 LONGEST = 200
 SECONDS_IN = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LONGEST_AGE = 36_525 * 86_400
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -61,9 +62,12 @@ def ago(seconds: float) -> str:
 
 
 def parse_age(text: str) -> int | None:
-    """Return in seconds a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`; None for anything else."""
+    """Return in seconds a length of time as people write it, `90s`, `30min`, `12h`, `3d` or `2w`; None for anything else.
+
+    At most LONGEST_AGE, which is before everything: Postgres knows no time that is much longer ago.
+    """
     found = re.fullmatch(r"([0-9]{1,6})(s|min|h|d|w)", text)
-    return int(found[1]) * SECONDS_IN[found[2]] if found else None
+    return min(int(found[1]) * SECONDS_IN[found[2]], LONGEST_AGE) if found else None
 
 
 def counted(count: int | None, noun: str) -> str:

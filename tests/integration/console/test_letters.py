@@ -165,6 +165,30 @@ def test_an_age_that_is_none_is_a_usage_error(run: Run, age: str) -> None:
     assert run("letters", "list", "--older", age).exit_code == 2
 
 
+def test_an_age_from_before_all_letters_is_one_that_all_are_younger_than(run: Run, store: Store) -> None:
+    insert_letters(store, dead(1))
+    assert "evt_1" in run("letters", "list", "--newer", "999999w").output
+    assert run("letters", "list", "--older", "999999w").output == "There are none.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("letters", "list", "--below", "9" * 20),
+        ("letters", "operations", "--below", "9" * 20),
+        ("letters", "retry", "--all", "--yes", "--rate", "3000000000"),
+        ("changes", "--after", "9" * 20),
+        ("verify", "--sample", "9" * 20),
+    ],
+)
+def test_a_number_that_is_too_large_is_a_usage_error_that_says_the_range(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
+    refused = run(*arguments)
+    assert refused.exit_code == 2
+    assert "is not in the range" in refused.stderr
+
+
 @pytest.mark.parametrize("asked", ["evt_1", "NUMBER"])
 def test_a_letter_is_shown_by_number_and_by_event(run: Run, store: Store, asked: str) -> None:
     insert_letters(

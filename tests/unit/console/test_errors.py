@@ -27,6 +27,28 @@ def test_a_failure_says_what_to_do(error: Exception, said: str) -> None:
     assert failure.value.message == said
 
 
+def _too_large() -> asyncpg.DataError:
+    """What the driver raises for a number that it cannot send."""
+    error = asyncpg.DataError("invalid input for query argument $1: 9223372036854775808")
+    error.__cause__ = OverflowError("value out of int64 range")
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [asyncpg.NumericValueOutOfRangeError("x"), asyncpg.DatetimeFieldOverflowError("x"), _too_large()],
+)
+def test_a_number_out_of_range_is_not_called_a_character(error: Exception) -> None:
+    with pytest.raises(Failure) as failure, friendly_errors():
+        raise error
+
+    assert (
+        failure.value.message
+        == "What was asked for has a number or a time that is beyond what the tables can have."
+    )
+    assert failure.value.exit_code == 2
+
+
 def test_a_mistake_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(KeyError), friendly_errors():
         raise KeyError("x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogento.console.formatting import ago, duration, items_in_words, join_words, printable
+from cogento.console.formatting import ago, duration, items_in_words, join_words, parse_age, printable
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,13 @@ def test_text_of_the_longest_length_is_whole() -> None:
 )
 def test_several_things_are_named_as_a_sentence_names_them(words: list[str], sentence: str) -> None:
     assert join_words(words) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("2w", 1_209_600), ("999999w", 3_155_760_000), ("1y", None)]
+)
+def test_an_age_is_read_in_seconds_and_is_a_century_at_most(text: str, seconds: int | None) -> None:
+    assert parse_age(text) == seconds
 
 
 @pytest.mark.parametrize(
