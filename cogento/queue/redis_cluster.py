@@ -153,15 +153,19 @@ class RedisClusterClient:
             if not self._is_map_stale or self._was_just_read():  # another call has read it meanwhile
                 return
             self._map_read = time.monotonic()
+            asked = dict(self._map.startup_nodes)
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     await self._map.initialize(last_failed_node_name=self._last_failed)
-            except (RedisError, RedisClusterException, OSError) as error:
+            except (RedisError, RedisClusterException, OSError, IndexError) as error:
+                # IndexError: no server has slots, as before a cluster is formed. redis-py forgets then whom it asked.
+                self._map.startup_nodes = asked
                 log.warning("cluster_map_not_read", error=type(error.__cause__ or error).__name__)
                 if self._map.slots_cache:
                     return
+                told = "no server of the cluster has slots" if isinstance(error, IndexError) else str(error)
                 with translated(lambda: None):
-                    raise (error.__cause__ or ConnectionError(str(error))) from error
+                    raise (error.__cause__ or ConnectionError(told)) from error
             self._is_map_stale = False
             self._note_servers()
             await self._close_map()

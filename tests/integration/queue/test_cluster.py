@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cogento.events.envelope import Envelope
+    from tests.integration.queue.conftest import StartServer
     from tests.support.cluster import Node, RunningCluster
 
 MASTERS, SHARDS, CUSTOMERS, EVENTS_EACH = 3, 12, 60, 3
@@ -125,6 +126,20 @@ def test_a_connection_that_does_not_close_in_time_fails_no_call(
     mailboxes = running.mailboxes(shards=SHARDS)
     assert {put.result for put in mailboxes.put(envelopes())} == {PutResult.QUEUED}
     mailboxes.close()
+
+
+def test_a_cluster_in_which_nobody_has_slots_yet_is_away_until_somebody_has(
+    start_server: StartServer,
+) -> None:
+    node = start_server({"cluster-enabled": "yes"})
+    mailboxes = LoopedMailboxes.connect(node.url.replace("redis://", "redis+cluster://"), ack=None)
+    try:
+        with pytest.raises(MailboxUnavailable, match="no server of the cluster has slots"):
+            mailboxes.status()
+        ask(node, "CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until(lambda: waiting(mailboxes) == 0, what="the cluster")
+    finally:
+        mailboxes.close()
 
 
 def test_an_event_that_comes_again_is_a_duplicate_wherever_its_shard_is(mailboxes: LoopedMailboxes) -> None:
