@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CRASHES_IN_A_ROW = 2
 """One crash may be any worker that was killed; from two on the customer's events are the likely cause, and it is claimed alone."""
 
+ENDS_NAMED = 3
 LATE_SECONDS = 10
 FAR_BEHIND_SECONDS = 300
 LONG_WITHOUT_CUSTOMER_SECONDS = 3600
@@ -98,7 +99,7 @@ class Seen:
     """The facts to judge; `queue` or `tables` is None while its server does not answer or is in trouble.
 
     `waiting` names some of the customers whose events wait, `causes` the most frequent causes of unresolved letters, `not_ended`
-    objects whose end is among these letters; `recovered` counts missed events that were brought back.
+    objects whose end is among these letters, and how many of them each has; `recovered` counts missed events that were brought back.
     """
 
     queue: QueueFigures | None
@@ -107,7 +108,7 @@ class Seen:
     tables_problem: str | None = None
     waiting: WaitingPage | None = None
     causes: Sequence[LetterCause] = ()
-    not_ended: Sequence[str] = ()
+    not_ended: Mapping[str, int] = field(default_factory=dict)
     recovered: int = 0
 
 
@@ -177,28 +178,31 @@ def _of_workers(queue: QueueFigures) -> Iterator[Attention]:
 
 
 def _of_letters(
-    tables: TableFigures, causes: Sequence[LetterCause], not_ended: Sequence[str]
+    tables: TableFigures, causes: Sequence[LetterCause], not_ended: Mapping[str, int]
 ) -> Iterator[Attention]:
-    if removals := tables.removals:
+    if tables.removals:
+        # An object may have several letters, of its cancellation and of its deletion: it is one thing that did not end.
+        removals = max(tables.removals - sum(not_ended.values()), 0) + len(not_ended)
         what = "1 cancellation or deletion" if removals == 1 else f"{removals:,} cancellations or deletions"
-        unnamed = removals - len(not_ended)
-        objects = [*not_ended, f"{unnamed:,} more"] if not_ended and unnamed > 0 else not_ended
+        named = list(not_ended)[:ENDS_NAMED]
+        unnamed = removals - len(named)
+        objects = [*named, f"{unnamed:,} more"] if named and unnamed > 0 else named
         of = f" of {', '.join(objects)}" if objects else ""
         text = f"{what}{of} could not be applied: what has ended in Stripe is still shown as if it had not."
         first = min((count.oldest.timestamp() for count in tables.letters if count.removals), default=None)
         yield Attention(Tone.BAD, "access not removed", text, Area.LETTERS, first, {"removals": "1"})
-    named = 0
+    told = 0
     for cause in causes if tables.dead else ():
-        named += cause.letters
+        told += cause.letters
         known = ", ".join(filter(None, (cause.constraint_name, cause.failure_code)))
         code = f" ({known})" if known else ""
         first = cause.first_died_at.timestamp()
         by_cause = {"fingerprint": cause.fingerprint}
         text = f"{cause.event_type}: {cause.message.rstrip('.')}{code}."
         yield Attention(Tone.BAD, counted(cause.letters, "letter"), text, Area.LETTERS, first, by_cause)
-    if tables.dead > named:
-        text = "Dead letters of other causes." if named else "Open dead letters."
-        yield Attention(Tone.BAD, counted(tables.dead - named, "letter"), text, Area.LETTERS)
+    if tables.dead > told:
+        text = "Dead letters of other causes." if told else "Open dead letters."
+        yield Attention(Tone.BAD, counted(tables.dead - told, "letter"), text, Area.LETTERS)
 
 
 def _of_waiting(queue: QueueFigures, waiting: WaitingPage) -> Iterator[Attention]:

@@ -6,7 +6,8 @@ letters at once. Knows nothing of how letters are shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cogento import runtime
@@ -19,7 +20,7 @@ from cogento.store.activity import Action
 from cogento.store.letter_records import UNRESOLVED, LetterFilter, LetterStatus, RowSince
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from cogento.queue.mailboxes import Mailboxes
     from cogento.queue.redelivery import Redelivery
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 20
 CAUSES_NAMED = 5
-ENDS_NAMED = 3
 ENDS_LOOKED_AT = 100
 """How many of the newest letters that end an object are looked at: the rows of some may show the end by now."""
 UNKNOWN_REASON = "Another release made it a dead letter, for a reason that this one does not know."
@@ -63,10 +63,13 @@ class LetterDetails:
 
 @dataclass(frozen=True, slots=True)
 class LettersInShort:
-    """The most frequent causes of unresolved letters, and objects that a row still shows as not ended although their end is among the letters."""
+    """The most frequent causes of unresolved letters, and objects that a row still shows as not ended although their end is among the letters.
+
+    With each of these objects comes how many such letters it has.
+    """
 
     causes: Sequence[LetterCause] = ()
-    not_ended: Sequence[str] = ()
+    not_ended: Mapping[str, int] = field(default_factory=dict)
 
 
 async def read_letters_in_short(letters: DeadLetters, tables: TableFigures) -> LettersInShort:
@@ -78,12 +81,12 @@ async def read_letters_in_short(letters: DeadLetters, tables: TableFigures) -> L
         return LettersInShort(summary.causes)
     ends = await letters.page(LetterFilter(removals=True), limit=ENDS_LOOKED_AT)
     rows = await letters.rows([one.id for one in ends])
-    shown = [
+    not_ended = Counter(
         one.object_id
         for one in ends
         if rows[one.id].since is not RowSince.ABSENT and not rows[one.id].has_ended
-    ]
-    return LettersInShort(summary.causes, tuple(dict.fromkeys(shown))[:ENDS_NAMED])
+    )
+    return LettersInShort(summary.causes, not_ended)
 
 
 def advice_for(reason: str) -> str:

@@ -204,7 +204,7 @@ class Overview:
     """Everything on the page; `queue` or `tables` is None while its server does not answer, or is in trouble.
 
     `second` is the Unix time of the reading, `waiting` names some of the customers whose events wait, `causes` are the most
-    frequent causes of unresolved letters, `not_ended` objects whose end is among these letters.
+    frequent causes of unresolved letters, `not_ended` objects whose end is among these letters, and how many of them each has.
     """
 
     queue: QueueFigures | None
@@ -218,7 +218,7 @@ class Overview:
     second: int = 0
     waiting: WaitingPage | None = None
     causes: Sequence[LetterCause] = ()
-    not_ended: Sequence[str] = ()
+    not_ended: Mapping[str, int] = field(default_factory=dict)
     minutes: Sequence[MinuteTotals] = ()
 
 
@@ -236,7 +236,7 @@ class StatusSample:
     tables_problem: str | None = None
     waiting: WaitingPage | None = None
     causes: Sequence[LetterCause] = ()
-    not_ended: Sequence[str] = ()
+    not_ended: Mapping[str, int] = field(default_factory=dict)
     minutes: Sequence[MinuteTotals] = ()
 
 

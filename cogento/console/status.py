@@ -139,7 +139,7 @@ def read_status(mailboxes: Mailboxes, store: Store) -> Status:
         tables_problem=postgres_problem(tables_error) if tables_error else None,
         waiting=figures.waiting if figures else None,
         causes=tables.letters.causes if tables else (),
-        not_ended=tables.letters.not_ended if tables else (),
+        not_ended=tables.letters.not_ended if tables else {},
     )
     report = StatusReport(
         judge(seen),

@@ -112,6 +112,15 @@ def test_status_tells_of_ends_that_are_dead(run: Run, applied: Happened, store: 
     assert "1 of them cancellations or deletions that rows do not show" in run("status").output
 
 
+def test_status_counts_an_object_that_two_letters_end_once(run: Run, applied: Happened, store: Store) -> None:
+    applied("customer.created", ADA, id_="evt_a")
+    applied("customer.subscription.created", PLAN, id_="evt_b")
+    ends = ("customer.subscription.updated", "customer.subscription.deleted")
+    dead = [letter(type_[-7:], event_type=type_, object_id="sub_ada", removal=True) for type_ in ends]
+    runtime.run(store.letters.insert(dead))
+    assert "1 cancellation or deletion of sub_ada could not be applied" in run("status").output
+
+
 def test_status_names_who_waits_longest(run: Run, waiting: Happened) -> None:
     waiting("customer.updated", ADA)
     assert list(json.loads(run("status", "--json").output)["waits_longest"]) == ["cus_ada"]

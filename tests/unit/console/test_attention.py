@@ -172,12 +172,18 @@ def test_each_line_leads_to_the_page_that_shows_more() -> None:
 @pytest.mark.parametrize(
     ("removals", "not_ended", "said"),
     [
-        (1, ["sub_1"], "1 cancellation or deletion of sub_1 could not be applied: "),
-        (5, ["sub_1", "cus_2"], "5 cancellations or deletions of sub_1, cus_2, 3 more could not"),
-        (1, [], "1 cancellation or deletion could not be applied: "),
+        (1, {"sub_1": 1}, "1 cancellation or deletion of sub_1 could not be applied: "),
+        (2, {"sub_1": 2}, "1 cancellation or deletion of sub_1 could not be applied: "),
+        (5, {"sub_1": 1, "cus_2": 1}, "5 cancellations or deletions of sub_1, cus_2, 3 more could not"),
+        (6, {"sub_1": 2, "cus_2": 1}, "5 cancellations or deletions of sub_1, cus_2, 3 more could not"),
+        (4, {"a": 1, "b": 1, "c": 1, "d": 1}, "4 cancellations or deletions of a, b, c, 1 more could not"),
+        (1, {"sub_1": 1, "sub_2": 1}, "2 cancellations or deletions of sub_1, sub_2 could not"),
+        (1, {}, "1 cancellation or deletion could not be applied: "),
     ],
 )
-def test_what_has_ended_and_is_still_shown_is_named(removals: int, not_ended: list[str], said: str) -> None:
+def test_what_has_ended_and_is_still_shown_is_named(
+    removals: int, not_ended: dict[str, int], said: str
+) -> None:
     tables = table_figures(letters=(letters(removals, removals=removals),))
     first = judge(replace(CALM, tables=tables, not_ended=not_ended)).lines[0]
     assert first.text.startswith(said)
