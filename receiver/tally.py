@@ -58,19 +58,25 @@ class FenceTally:
 
     async def _report(self) -> None:
         """Report what was counted, and rest; again while there is something to report."""
-        while self._let_in or self._kept_out or self._bad_signatures:
-            let_in, self._let_in = self._let_in, 0
-            kept_out, self._kept_out = self._kept_out, {}
-            bad_signatures, self._bad_signatures = self._bad_signatures, 0
-            try:
-                await self._notes.note(
-                    self._fence,
-                    let_in=let_in,
-                    kept_out=kept_out,
-                    unnamed=self._unnamed,
-                    bad_signatures=bad_signatures,
-                )
-            except MailboxUnavailable as error:
-                _log.info("fence_not_noted", reason=str(error))
-            await asyncio.sleep(self._every_seconds)
-        self._reporting = None
+        try:
+            while self._let_in or self._kept_out or self._bad_signatures:
+                await self._note()
+                await asyncio.sleep(self._every_seconds)
+        finally:
+            self._reporting = None
+
+    async def _note(self) -> None:
+        let_in, self._let_in = self._let_in, 0
+        kept_out, self._kept_out = self._kept_out, {}
+        unnamed, self._unnamed = self._unnamed, None
+        bad_signatures, self._bad_signatures = self._bad_signatures, 0
+        try:
+            await self._notes.note(
+                self._fence,
+                let_in=let_in,
+                kept_out=kept_out,
+                unnamed=unnamed,
+                bad_signatures=bad_signatures,
+            )
+        except MailboxUnavailable as error:
+            _log.info("fence_not_noted", reason=str(error))
