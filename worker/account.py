@@ -115,6 +115,12 @@ class AccountWork:
             name = task.name if self._label is None else f"{task.name} of {self._label}"
             yield PeriodicTask(name, task.interval_seconds, partial(self._do, task.run))
 
+    async def sign_off(self) -> None:
+        """Unregister the worker, which stops, where Redis answers."""
+        working_for.set(self._label)
+        with suppress(MailboxUnavailable):
+            await self.heartbeat.stop()
+
     async def _do(self, work: Callable[[], Awaitable[object]]) -> None:
         working_for.set(self._label)
         await work()

@@ -44,6 +44,9 @@ STOP_SECONDS = 28
 REDIS_SECONDS = 2.0
 """How long Redis may take to answer: longer than elsewhere, because decoding and deciding hold up the loop that reads the answer."""
 
+SIGN_OFF_SECONDS = 3 * REDIS_SECONDS
+"""How long the last requests to a Redis that does not answer may take, those of all accounts together."""
+
 
 class WorkerProcess:
     """Processes events when it is woken, and looks for them without it; belongs to one event loop."""
@@ -134,9 +137,7 @@ class WorkerProcess:
                         poll = PeriodicTask(f"poll {slot + 1}", 0, self._process_when_woken)
                         loops.create_task(poll.repeat(), name=poll.name)
             finally:
-                with suppress(MailboxUnavailable):
-                    for account in self._accounts:
-                        await account.heartbeat.stop()
+                await self._sign_off()
                 self._are_loops_done.set()
 
     async def _process_when_woken(self) -> None:
@@ -146,6 +147,12 @@ class WorkerProcess:
             self._is_checked = await self._check_mailboxes()
         if self._is_checked:
             await self._loops.run()
+
+    async def _sign_off(self) -> None:
+        """Sign off for each account, also where that fails for others; what Redis does not take in a moment is left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SIGN_OFF_SECONDS):
+                await asyncio.gather(*(account.sign_off() for account in self._accounts))
 
     async def _close(self) -> None:
         for account in self._accounts:
