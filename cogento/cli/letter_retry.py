@@ -37,7 +37,8 @@ MAX_WAIT_SECONDS = 30.0
 """How long --wait waits while no letter comes to an end."""
 LISTED = 20
 NOT_ALL = {
-    OperationKind.RETRY: "Some letters were not retried: `cogento letters list` shows those that are open.",
+    OperationKind.RETRY: "Some letters were not retried: `cogento letters list` shows those that are open, and `cogento letters show` "
+    "what to do about one.",
     OperationKind.DISCARD: "The others are not open: `cogento letters show` says how they stand.",
 }
 

@@ -154,7 +154,7 @@ def show(asked: str, *, with_body: bool, why: str, who: str, as_json: bool) -> N
         print_table(("WHEN", "ACTION", "WHO", "WHY"), rows)
     if with_body:
         click.echo()
-        erased = "The body was erased, as it is a month after a letter is closed."
+        erased = "The body was erased, as it is a month after a letter is closed, or with its customer."
         for line in (erased,) if body is None else body.decode("utf-8", "backslashreplace").splitlines():
             click.echo(printable(line, longest=MAX_LINE_LENGTH))
 

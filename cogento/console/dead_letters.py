@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cogento import runtime
 from cogento.console.bulk_operations import NOT_PUT, BulkOperations
 from cogento.console.messages import describe_letter
-from cogento.events.letters import ADVICE
+from cogento.events.letters import ADVICE, ADVICE_WITHOUT_BYTES
 from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.redelivery import redeliver
 from cogento.store.activity import Action
@@ -160,7 +160,7 @@ class DeadLetterService:
         return LetterDetails(
             letter,
             standing=describe_letter(letter, waits=waits),
-            advice=advice_for(letter.reason),
+            advice=advice_for(letter.reason) if letter.has_body else ADVICE_WITHOUT_BYTES,
             actions=runtime.run(self._letters.actions(letter.id), timeout_seconds=ANSWER_SECONDS),
         )
 

@@ -43,7 +43,7 @@ OUTCOMES_MEAN: dict[str, str] = {
 REDELIVERIES = {
     Redelivery.PUT_BACK: "queued again",
     Redelivery.WAITS_ALREADY: "already waiting",
-    Redelivery.NOT_OPEN: "not open: already being retried, or closed",
+    Redelivery.NOT_OPEN: "left as it is: already being retried, closed, or without its bytes",
     Redelivery.FULL: "not retried: its customer has too many events waiting",
     Redelivery.UNREADABLE: "not retried: the stored payload does not match the event id",
 }

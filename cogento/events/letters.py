@@ -84,6 +84,11 @@ ADVICE = {
     LetterReason.BUG: "Report it with its type, code and fingerprint; retry it with the release that fixes it.",
 }
 
+ADVICE_WITHOUT_BYTES = (
+    "Its bytes were erased, because its customer is deleted or forgotten: it cannot be retried. Discard it."
+)
+"""What to do about an open letter of any reason that has lost its bytes."""
+
 AUTO_RETRY_REASONS = {
     LetterReason.CUSTOMER_MISSING: "the customer's row exists now",
     LetterReason.GAVE_UP: "other events have succeeded since it was given up: this one may, too",

@@ -57,7 +57,7 @@ class LetterFilter:
 class Letter:
     """A letter as kept, without its bytes; `raw_sha256` is theirs in hexadecimal, and stays when they are erased.
 
-    A `removal` is the letter of an event that ends its object.
+    A `removal` is the letter of an event that ends its object. One without `has_body` cannot be retried: its bytes were erased.
     """
 
     id: int
@@ -89,6 +89,7 @@ class Letter:
     replays: int
     raw_sha256: str
     removal: bool
+    has_body: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,7 @@ def kept(number: int = 1, **fields: Any) -> Letter:
             "replays": 0,
             "raw_sha256": "ab" * 32,
             "removal": False,
+            "has_body": True,
             **fields,
         }
     )

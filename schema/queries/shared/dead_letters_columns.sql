@@ -27,4 +27,5 @@ resolved_by,
 resolved_at,
 replays,
 encode(raw_sha256, 'hex') AS raw_sha256,
-removal
+removal,
+raw_body IS NOT NULL AS has_body

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cogento.store.letter_records import Letter
     from cogento.store.store import Store
     from tests.support.looped import LoopedMailboxes
+    from tests.support.stores import Happened
 
 EVERY = LetterFilter(statuses=frozenset(LetterStatus))
 CANARY = "ada.canary@example.com"
@@ -255,6 +256,21 @@ def test_a_body_that_was_erased_is_said_so(run: Run, store: Store) -> None:
     assert "The body was erased" in run("letters", "show", "evt_1", "--body").output
 
 
+@pytest.mark.parametrize("command", [("retry", "evt_1"), ("retry", "--all", "--yes")])
+def test_an_open_letter_of_a_deleted_customer_is_to_be_discarded_and_not_retried(
+    run: Run, store: Store, applied: Happened, command: tuple[str, ...]
+) -> None:
+    applied("customer.created", builders.customer(), id_="evt_c")
+    applied("customer.deleted", builders.customer(), id_="evt_gone", created=NOW + 50)
+    insert_letters(store, dead(1))
+    shown, retried = run("letters", "show", "evt_1").output, run("letters", *command)
+    assert "it cannot be retried. Discard it." in shown
+    assert ADVICE[LetterReason.BUG] not in shown
+    assert retried.exit_code == 1
+    assert "1 left as it is: already being retried, closed, or without its bytes" in retried.output
+    assert run("letters", "discard", "evt_1", "--why", "the customer is gone").exit_code == 0
+
+
 @pytest.mark.parametrize("asked", ["evt_9", "999", "9" * 30, "cus_1"])
 @pytest.mark.parametrize("command", ["show", "retry"])
 def test_a_letter_that_does_not_exist_fails_in_one_line(
@@ -377,7 +393,7 @@ def test_letters_in_other_hands_are_left_there(run: Run, store: Store) -> None:
     run("letters", "retry", "evt_1")
     again = run("letters", "retry", "evt_1")
     assert again.exit_code == 1
-    assert "1 not open: already being retried, or closed" in again.output
+    assert "1 left as it is: already being retried, closed, or without its bytes" in again.output
     assert kept(store)[0].replays == 1
 
 

@@ -171,6 +171,7 @@ def test_a_letter_is_shown_with_what_to_do() -> None:
     page = browser(FakeDeadLetters([kept()])).get("/console/letters/1").text
     assert "Open." in page
     assert "Look into it." in page
+    assert ">Retry</button>" in page
     assert "P0001" in page
     assert "ab" * 32 in page
 
@@ -194,7 +195,13 @@ def test_a_retry_puts_it_back_and_returns_to_its_page() -> None:
 
 def test_a_letter_that_is_on_its_way_offers_no_action() -> None:
     dead_letters = FakeDeadLetters([kept(status=LetterStatus.RETRYING)])
-    assert "<button>Retry</button>" not in browser(dead_letters).get("/console/letters/1").text
+    assert ">Retry</button>" not in browser(dead_letters).get("/console/letters/1").text
+
+
+def test_an_open_letter_without_its_bytes_can_only_be_discarded() -> None:
+    page = browser(FakeDeadLetters([kept(has_body=False)])).get("/console/letters/1").text
+    assert ">Retry</button>" not in page
+    assert "Discard" in page
 
 
 def test_a_retry_that_comes_to_nothing_says_why() -> None:
