@@ -17,10 +17,17 @@ from cogento.reconcile.forget import CustomerBusyError, ForgetReport, Forgetting
 @click.command()
 @click.argument("customer")
 @click.option("--yes", is_flag=True, help="Really erase it (without: dry run).")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="TEXT",
+    help="A name, address or number of the person, to be looked for in reasons beside those that are known here. May be repeated.",
+)
 @reason_option
 @who_option
 @json_option
-def forget(customer: str, *, yes: bool, why: str, who: str, as_json: bool) -> None:
+def forget(customer: str, *, yes: bool, names: tuple[str, ...], why: str, who: str, as_json: bool) -> None:
     """Erase the personal data of CUSTOMER everywhere here, for good.
 
     That is its row, what may be personal of its subscriptions, its roles, its dead letters of any status, its waiting events,
@@ -33,12 +40,12 @@ def forget(customer: str, *, yes: bool, why: str, who: str, as_json: bool) -> No
         )
     with open_mailboxes() as mailboxes, open_store(name="cogento forget") as store:
         forgetting = Forgetting(mailboxes, store)
-        report = runtime.run(forgetting.plan(CustomerId(customer)))
+        report = runtime.run(forgetting.plan(CustomerId(customer), names=names))
         if report.is_empty:
             raise Failure(f"Nothing here is about {customer}.")
         try:
             if yes:
-                report = runtime.run(forgetting.run(CustomerId(customer), who=who, why=why))
+                report = runtime.run(forgetting.run(CustomerId(customer), who=who, why=why, names=names))
         except ReasonNamesPersonError as error:
             raise Failure(
                 "The reason names the person, and it is kept. Say it without; nothing was changed."

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def tombstone_evidence(deletion: Version) -> bytes:
     """Make the evidence of a customer of which only the end is known."""
-    return pack(Evidence(ended=True, records=(record_of(deletion),), newest_dropped=deletion.created))
+    return pack(Evidence(ended=True, records=(record_of(deletion),)))
 
 
 def without_personal_data(kind: Kind, stored: bytes) -> bytes:

@@ -288,18 +288,21 @@ class Mailboxes:
         """Take one waiting or parked event out for good, as an operator may."""
         return replies.REMOVED[await self._where_it_is(customer_id, "remove", event_id)]
 
-    async def forget(self, customer_id: CustomerId, *, names: Collection[str] = ()) -> int | None:
+    async def forget(
+        self, customer_id: CustomerId, *, known: Collection[EventId], names: Collection[str] = ()
+    ) -> int | None:
         """Take all of a customer's events out for good, and erase reasons of pauses that are its own or name the person.
 
-        Returns how many events there were; None while the customer is being worked on: its events are left then.
-        `names` are in lower case.
+        Returns how many events there were. None when events are left: while the customer is being worked on, or when it has
+        others than the `known` ones.
         """
-        spellings = sorted({form for name in names for form in (name, name.title(), name.upper())})
+        forms = {form for name in names for form in (name, name.lower(), name.title(), name.upper())}
+        head: list[Argument] = [customer_id, len(known), *known, *sorted(forms)]
         now_ms, removed = await self.now_ms(), 0
         for tag in (
             await self._layouts.refresh()
         ).tags:  # in this order: meanwhile its events may move from the first to the last
-            (reply,) = await self._server.run(Call("forget", tag, (now_ms, customer_id, *spellings)))
+            (reply,) = await self._server.run(Call("forget", tag, (now_ms, *head)))
             if reply < 0:
                 return None
             removed += reply
@@ -320,11 +323,11 @@ class Mailboxes:
         shards = await self._server.run(*(Call("oldest", tag, (now_ms, limit)) for tag in tags))
         return replies.read_oldest(shards)[:limit]
 
-    async def view(self, customer_id: CustomerId) -> MailboxView:
-        """Return one customer's mailbox, with its first events."""
+    async def view(self, customer_id: CustomerId, *, limit: int = LISTED_EVENTS) -> MailboxView:
+        """Return one customer's mailbox, with its first events: at most `limit` that wait and as many that are parked."""
         now_ms, layout = await self.now_ms(), await self._layouts.refresh()
         for tag in layout.homes(customer_id):
-            (reply,) = await self._server.run(Call("view", tag, (now_ms, customer_id, LISTED_EVENTS)))
+            (reply,) = await self._server.run(Call("view", tag, (now_ms, customer_id, limit)))
             view = replies.read_view(customer_id, reply)
             if view.state or view.pause or view.waiting_total or view.parked_total:
                 break

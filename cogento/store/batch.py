@@ -63,7 +63,8 @@ async def apply(
         found |= await table.lock(connection, ids, of_users=leaving if kind.ends_with_customer else ())
 
     # Decide.
-    plan = make_plan(events, locked, found)
+    forgetting = {delivery.event.customer_id for delivery in fresh if delivery.source is Source.FORGET}
+    plan = make_plan(events, locked, found, forgetting=forgetting)
     if not plan.concerned <= locks.customers:
         raise LockSetTooSmallError(LockSet(customers=plan.concerned))
     emails = await email_ownership.resolve_emails(
@@ -143,7 +144,11 @@ def _leaving(events: Iterable[Event], locked: Users) -> set[UUID]:
         for event in events
         if isinstance(event.columns, CustomerColumns) and event.columns.deleted
     }
-    return {locked[id_].user_id for id_ in deleted & locked.keys() if not locked[id_].claim.deleted}
+    return {
+        row.user_id
+        for row in (locked[id_] for id_ in deleted & locked.keys())
+        if not row.claim.deleted or row.lives_in_stripe
+    }
 
 
 async def _write(connection: asyncpg.Connection, plan: Plan, emails: EmailAssignment) -> None:
@@ -151,6 +156,7 @@ async def _write(connection: asyncpg.Connection, plan: Plan, emails: EmailAssign
     await email_ownership.write_emails(connection, emails)
     await users.update(connection, [change for change in plan.customers if change.needs_update])
     await users.insert(connection, [change for change in plan.customers if change.row is None], emails.new)
+    await users.set_lives_in_stripe(connection, plan.customers)
     await roles.remove_all(
         connection, [change.user_id for change in plan.customers if change.columns.deleted]
     )

@@ -76,7 +76,7 @@ def _names(kind: Kind) -> dict[str, str]:
         "id_pattern": kind.id_prefix.replace("_", r"\_") + "%",
         "ended_by": kind.ended_by,
         "ended_values": ended_values,
-        "outlives": f"u.deleted_at IS NOT NULL\n        AND s.{kind.ended_by} NOT IN ({ended_values})"
+        "outlives": f"u.deleted_at IS NOT NULL\n        AND NOT u.lives_in_stripe\n        AND s.{kind.ended_by} NOT IN ({ended_values})"
         if kind.ends_with_customer
         else "FALSE",
         "columns": ", ".join(types),

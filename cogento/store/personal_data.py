@@ -20,7 +20,7 @@ from cogento.ordering.erasure import tombstone_evidence, without_personal_data
 from cogento.store import batch, dead_letters, kept_objects
 from cogento.store.kind_queries import query_of
 from cogento.store.ledger import Delivery
-from cogento.store.objects import TABLES
+from cogento.store.objects import TABLES, Objects
 from cogento.store.users import LockSet, LockSetTooSmallError
 from schema.queries import query
 
@@ -65,7 +65,7 @@ class PersonalData:
         self._database = database
 
     async def names_of(self, customer_id: CustomerId) -> frozenset[str]:
-        """Return the names, addresses and numbers of the person in the row and the letters, in lower case."""
+        """Return the names, addresses and numbers of the person in the row and the letters."""
         found: set[str] = set()
         for row in await self._database.fetch(_PERSON, customer_id):
             values = (row["email"], row["stripe_email"], row["claimed_email"], row["name"], row["phone"])
@@ -117,25 +117,29 @@ async def _erase(
 
     evidence = tombstone_evidence(deletion.version)  # type: ignore[union-attr] # no notice
     rows = await connection.fetch(_CUSTOMER, deletion.customer_id, deletion.id, deletion.created, evidence)
-    objects: list[str] = []
+    user_ids = [row["user_id"] for row in rows]
+    owned: Objects = {}
     for kind, table in TABLES.items():
         erase = query_of("forget_objects", kind)
-        for object_id, row in (
-            await table.lock(connection, (), of_users=[found["user_id"] for found in rows])
-        ).items():
+        found = await table.lock(connection, (), of_users=user_ids)
+        for row in found.values():
             await connection.execute(erase, row.row_id, without_personal_data(kind, row.known.evidence))
-            objects.append(object_id)
+        owned |= found
 
-    await kept_objects.erase(connection, [found["user_id"] for found in rows])
+    await kept_objects.erase(connection, user_ids)
 
-    whose = [deletion.customer_id, *objects]
+    whose = [deletion.customer_id, *owned]
     letters = await dead_letters.erase(connection, whose=whose, who=who, why=FORGOTTEN)
     own = await connection.fetch(_OWN_REASONS, whose, FORGOTTEN)
     named = await connection.fetch(_NAMED_REASONS, list(names))
     notices = await connection.fetch(_NOTICES, whose)
+    asked = {notice["object_id"] for notice in notices}  # what Stripe was to answer is not in the rows
+    for kind, table in TABLES.items():
+        doubted = [row.row_id for id_, row in owned.items() if id_ in asked and row.kind is kind]
+        await table.mark_unsure(connection, doubted)
     erased = ErasedRows(
         users=len(before),
-        objects=len(objects),
+        objects=len(owned),
         roles=sum(row["roles"] for row in before),
         letters=letters,
         notices=len(notices),
@@ -161,9 +165,14 @@ def names_in(body: bytes | None) -> set[str]:
 
 
 def worth_looking_for(names: Iterable[str]) -> frozenset[str]:
-    """Bring names to the form in which reasons are searched, and leave out those that are too short."""
-    tidy = (name.strip().lower() for name in names)
+    """Leave out names that are too short to be searched for."""
+    tidy = (name.strip() for name in names)
     return frozenset(name for name in tidy if len(name) >= SHORTEST_NAME)
+
+
+def is_named_in(text: str, names: Iterable[str]) -> bool:
+    """Tell whether a text names the person, in upper or lower case."""
+    return any(name in text or name.casefold() in text.casefold() for name in names)
 
 
 def _texts(part: Any) -> list[str]:

@@ -68,18 +68,19 @@ class Plan:
         return {**results, **dict.fromkeys(self.parked, PARKED)}
 
 
-def make_plan(events: Collection[Event], users: Users, objects: Objects) -> Plan:
-    """Decide every object; objects of customers that have no row, and get none in this batch, are parked."""
-    customers = _decide_customers(events, users)
+def make_plan(
+    events: Collection[Event], users: Users, objects: Objects, *, forgetting: Collection[CustomerId] = ()
+) -> Plan:
+    """Decide every object; objects of customers that have no row, and get none in this batch, are parked.
+
+    Deletions of customers in `forgetting` are not Stripe's, but `cogento forget` makes them.
+    """
+    customers = _decide_customers(events, users, forgetting)
     owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
     owners |= {change.customer_id: change.user_id for change in customers}
-    # Stripe may still have subscriptions of a customer who was forgotten; those have not ended.
-    gone = {id_ for id_, row in users.items() if row.claim.deleted and not row.is_forgotten}
-    gone |= {
-        change.customer_id
-        for change in customers
-        if change.columns.deleted and not (change.row and change.row.is_forgotten)
-    }
+    # Subscriptions of a customer who was forgotten and lives in Stripe have not ended.
+    gone = {id_ for id_, row in users.items() if row.claim.deleted and not row.lives_in_stripe}
+    gone |= {one.customer_id for one in customers if one.columns.deleted and not one.lives_in_stripe}
     of_objects = [event for event in events if event.kind is not CUSTOMER]
     housed = [event for event in of_objects if event.customer_id in owners]
     decided = tuple(_decide_object(id_, group, objects, gone) for id_, group in _by_object(housed).items())
@@ -92,22 +93,33 @@ def make_plan(events: Collection[Event], users: Users, objects: Objects) -> Plan
     )
 
 
-def _decide_customers(events: Iterable[Event], users: Users) -> tuple[UserChange, ...]:
+def _decide_customers(
+    events: Iterable[Event], users: Users, forgetting: Collection[CustomerId]
+) -> tuple[UserChange, ...]:
     of_customers = (event for event in events if event.kind is CUSTOMER)
     return tuple(
-        _decide_customer(CustomerId(id_), group, users) for id_, group in _by_object(of_customers).items()
+        _decide_customer(CustomerId(id_), group, users, is_forgotten_here=CustomerId(id_) in forgetting)
+        for id_, group in _by_object(of_customers).items()
     )
 
 
-def _decide_customer(customer_id: CustomerId, events: list[Event], users: Users) -> UserChange:
+def _decide_customer(
+    customer_id: CustomerId, events: list[Event], users: Users, *, is_forgotten_here: bool
+) -> UserChange:
     row = users.get(customer_id)
     known = row.known() if row else None
+    if is_forgotten_here:
+        lives_in_stripe = row is None or not row.claim.deleted or row.lives_in_stripe
+    else:
+        is_deleted = any(event.version.terminal for event in events)
+        lives_in_stripe = row is not None and row.lives_in_stripe and not is_deleted
     return UserChange(
         customer_id=customer_id,
         user_id=row.user_id if row else uuid4(),
         row=row,
         known=known,
         decision=decide(known, [event.version for event in events]),
+        lives_in_stripe=lives_in_stripe,
     )
 
 

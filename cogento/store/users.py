@@ -30,6 +30,7 @@ _LOCK = query("users_lock")
 _LOCK_WITH_CLAIMANTS = query("users_lock_with_claimants")
 _JOIN_CLAIMANTS = query("users_join_claimants")
 _SET_EMAIL = query("users_set_email")
+_SET_LIVES_IN_STRIPE = query("users_set_lives_in_stripe")
 _UPDATE = query("users_update")
 _INSERT = query("users_insert")
 
@@ -76,6 +77,11 @@ class UserRow(msgspec.Struct, frozen=True):
         return bool(self.record["forgotten"])
 
     @property
+    def lives_in_stripe(self) -> bool:
+        """Whether the row is deleted only because the person was forgotten: Stripe has not said that the customer is deleted."""
+        return bool(self.record["lives_in_stripe"])
+
+    @property
     def is_foreign(self) -> bool:
         """Whether somebody else made it, and no event of a customer has ever written to it."""
         return self.record["evidence"] is None and self.claim.stripe_email is None
@@ -103,13 +109,17 @@ class UserRow(msgspec.Struct, frozen=True):
 
 
 class UserChange(msgspec.Struct, frozen=True):
-    """What is decided for a customer; without `row` it is new, and `user_id` its future user's."""
+    """What is decided for a customer; without `row` it is new, and `user_id` its future user's.
+
+    `lives_in_stripe` says that the customer is deleted only because the person was forgotten (UserRow.lives_in_stripe).
+    """
 
     customer_id: CustomerId
     user_id: UUID
     row: UserRow | None
     known: CurrentRow | None
     decision: Decision
+    lives_in_stripe: bool = False
 
     @property
     def columns(self) -> CustomerColumns:
@@ -178,6 +188,18 @@ async def insert(
     ids = [change.customer_id for change in ordered]
     values = {**_values(ordered), "stripe_customer_id": ids, "email": [emails[id_] for id_ in ids]}
     await write(connection, _INSERT, values)
+
+
+async def set_lives_in_stripe(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
+    """Write which of the customers live in Stripe though they are deleted here; nearly every batch changes none."""
+    changed = [
+        one for one in changes if one.lives_in_stripe is not (one.row is not None and one.row.lives_in_stripe)
+    ]
+    values: dict[str, Sequence[object]] = {
+        "user_id": [change.user_id for change in changed],
+        "lives_in_stripe": [change.lives_in_stripe for change in changed],
+    }
+    await write(connection, _SET_LIVES_IN_STRIPE, values)
 
 
 def _values(changes: Sequence[UserChange]) -> dict[str, Sequence[object]]:

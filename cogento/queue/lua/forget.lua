@@ -1,17 +1,26 @@
--- forget: deletes all events of a customer, and erases the reason of its pause and of every pause that names the person.
+-- forget: deletes the events of a customer, and erases the reason of its pause and of every pause that names the person.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   customer id
--- ARGV[3…]  texts that name the person, to be searched for in the reasons of all pauses
--- Returns   how many events were deleted, or -1: a worker has leased the customer, and nothing was changed
+-- ARGV[3]   number of events that the caller knows, n
+-- ARGV[4…]  their ids; then texts that name the person, to be searched for in the reasons of all pauses
+-- Returns   how many events were deleted, or -1: nothing was changed, because a worker has leased the customer or there is an
+--           event that the caller does not know
 
-local LEASED = -1
-local customer = ARGV[2]
-if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEASED end
+local LEFT_ALONE = -1
+local customer, first_name = ARGV[2], 4 + tonumber(ARGV[3])
+if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEFT_ALONE end
 
+local known = {}
+for i = 4, first_name - 1 do known[ARGV[i]] = true end
 local mail = redis.call('ZRANGE', mail_of(customer), 0, -1)
 local held = redis.call('ZRANGE', held_of(customer), 0, -1)
+for _, ids in ipairs({mail, held}) do
+  for _, id in ipairs(ids) do
+    if not known[id] then return LEFT_ALONE end
+  end
+end
 redis.call('DEL', mail_of(customer), held_of(customer), aside_of('mail:' .. customer), aside_of('held:' .. customer))
 for _, list in ipairs({READY, SLEEPING, PAUSED, PARKED, SINCE}) do redis.call('ZREM', list, customer) end
 redis.call('HDEL', CRASHES, customer)
@@ -26,7 +35,7 @@ incr_stat('removed', #mail + #held)
 
 local function names_person(value)
   local text = string.lower(value)
-  for i = 3, #ARGV do
+  for i = first_name, #ARGV do
     if string.find(value, ARGV[i], 1, true) or string.find(text, ARGV[i], 1, true) then return true end
   end
   return false

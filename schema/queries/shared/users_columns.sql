@@ -13,4 +13,5 @@ claimed_email,
 deleted_at IS NOT NULL AS deleted,
 evidence,
 unsure,
-forgotten_at IS NOT NULL AS forgotten
+forgotten_at IS NOT NULL AS forgotten,
+lives_in_stripe

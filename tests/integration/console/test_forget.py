@@ -11,6 +11,7 @@ import pytest
 from cogento import runtime
 from cogento.events.names import CustomerId
 from cogento.reconcile.forget import CustomerBusyError, Forgetting
+from cogento.store.activity import Action
 from cogento.store.letter_records import LetterStatus
 from tests.integration.console.conftest import Run
 from tests.support import builders
@@ -32,6 +33,12 @@ from tests.support.stores import Happened
 if TYPE_CHECKING:
     from cogento.store.store import Store
     from tests.support.looped import LoopedMailboxes
+
+
+def shown(database_url: str) -> list[tuple[Any, ...]]:
+    """Status and metadata of every subscription, and whether it is unsure."""
+    with psycopg.connect(database_url) as connection:
+        return connection.execute("SELECT status, metadata, unsure FROM subscriptions").fetchall()
 
 
 @pytest.fixture
@@ -154,6 +161,114 @@ def test_a_reason_that_names_the_person_is_refused_before_anything_is_done(
     assert (refused.exit_code, "names the person" in refused.stderr) == (1, True)
     assert CANARY not in refused.output.lower()
     assert places(database_url, redis_url) == before
+
+
+def test_a_name_that_is_no_longer_known_here_can_be_given(
+    run: Run, applied: Happened, store: Store, database_url: str
+) -> None:
+    applied("customer.created", builders.customer("cus_1", name="Ada Lovelace"), id_="evt_1", created=NOW)
+    applied("customer.deleted", builders.customer("cus_1"), id_="evt_2", created=NOW + 9)
+    record = store.activity.record
+    runtime.run(record(who="ops", action=Action.PAUSE, about="cus_2", why="a friend of Ada Lovelace"))
+
+    assert "say how the person is called with --name" in run("forget", "cus_1").output.lower()
+    refused = run("forget", "cus_1", "--yes", "--name", "ada lovelace", "--reason", "Ada Lovelace asked")
+    done = run("forget", "cus_1", "--yes", "--name", "ada lovelace")
+
+    assert (refused.exit_code, done.exit_code) == (1, 0)
+    assert not [place for place, text in cells(database_url) if "lovelace" in text.lower()]
+
+
+@pytest.mark.parametrize("name", ["ΓΙΩΡΓΟΣ ΠΑΠΑΔΟΠΟΥΛΟΣ", "İbrahim", "ÉMILE ZOLA"])
+def test_a_name_is_found_in_every_script(
+    run: Run, applied: Happened, store: Store, database_url: str, name: str
+) -> None:
+    applied("customer.created", builders.customer("cus_1", name=name), id_="evt_1", created=NOW)
+    record = store.activity.record
+    runtime.run(record(who="ops", action=Action.PAUSE, about="cus_2", why=f"asked by {name}"))
+
+    run("forget", "cus_1", "--yes")
+
+    assert not [place for place, text in cells(database_url) if name in text]
+
+
+def test_a_cancellation_that_waits_is_applied_before_it_is_erased(
+    run: Run, applied: Happened, waiting: Happened, database_url: str
+) -> None:
+    applied("customer.created", person(), id_="evt_c", created=NOW)
+    applied("customer.subscription.created", of_person(), id_="evt_s", created=NOW)
+    ended = of_person(status="canceled")
+    waiting("customer.subscription.deleted", ended, id_="evt_end", created=NOW + 100)
+    waiting("customer.deleted", person(), id_="evt_gone", created=NOW + 100)
+
+    run("forget", "cus_1", "--yes")
+    applied("customer.subscription.updated", of_person(status="past_due"), id_="evt_late", created=NOW + 50)
+
+    assert shown(database_url) == [("canceled", {}, False)]
+
+
+@pytest.mark.parametrize("order", [("delete", "forget"), ("forget", "delete")])
+def test_a_subscription_whose_end_has_not_come_is_in_doubt_once_stripe_has_deleted_its_customer(
+    run: Run, applied: Happened, database_url: str, order: tuple[str, str]
+) -> None:
+    applied("customer.created", person(), id_="evt_c", created=NOW)
+    applied("customer.subscription.created", of_person(), id_="evt_s", created=NOW)
+    for step in order:
+        if step == "forget":
+            run("forget", "cus_1", "--yes")
+        else:
+            applied("customer.deleted", person(), id_="evt_gone", created=NOW + 100)
+
+    in_doubt = shown(database_url)
+    applied("customer.subscription.updated", of_person(status="past_due"), id_="evt_late", created=NOW + 50)
+
+    assert in_doubt == [("active", {}, True)]
+    assert shown(database_url) == [("past_due", {}, True)]
+
+
+def test_a_subscription_of_somebody_who_was_forgotten_and_lives_in_stripe_is_sure(
+    run: Run, applied: Happened, store: Store, database_url: str
+) -> None:
+    applied("customer.created", person(), id_="evt_c", created=NOW)
+    applied("customer.subscription.created", of_person(), id_="evt_s", created=NOW)
+
+    run("forget", "cus_1", "--yes")
+    at_once = shown(database_url)
+    runtime.run(store.repair())
+    run("forget", "cus_1", "--yes")
+
+    assert at_once == shown(database_url) == [("active", {}, False)]
+
+
+@pytest.mark.parametrize("seconds", [-3, 0, 4, 3600])
+def test_the_deletion_in_stripe_leaves_nothing_in_doubt_of_a_customer_who_was_forgotten(
+    store: Store, mailboxes: LoopedMailboxes, applied: Happened, seconds: int
+) -> None:
+    applied("customer.created", person(), id_="evt_c", created=NOW)
+    runtime.run(Forgetting(mailboxes.looped, store).run(CustomerId("cus_1"), who="ada"))
+    at = mailboxes.now_ms() // 1000
+
+    applied("customer.deleted", person(), id_="evt_gone", created=at + seconds)
+
+    row = runtime.run(store.history.customer(CustomerId("cus_1")))
+    assert row is not None
+    assert (row.deleted_at is not None, row.unsure) == (True, False)
+
+
+def test_a_row_about_which_stripe_was_to_be_asked_is_in_doubt(
+    run: Run, applied: Happened, database_url: str
+) -> None:
+    applied("customer.created", person(), id_="evt_c", created=NOW)
+    applied("customer.subscription.created", of_person(), id_="evt_s", created=NOW)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO notices (object_id, kind, told_at, ends, noticed_at, waits_since, raw_body)"
+            " VALUES ('sub_1', 'subscription', now(), FALSE, now(), now(), '')"
+        )
+
+    run("forget", "cus_1", "--yes")
+
+    assert shown(database_url) == [("active", {}, True)]
 
 
 @pytest.mark.parametrize("asked", ["nonsense", "sub_1", "cus_", "evt_1"])

@@ -124,7 +124,7 @@ def test_forgetting_and_removing_leave_the_other_account_alone(
 ) -> None:
     mailboxes.put([envelope()])
     eu.put([envelope()])
-    assert eu.forget(CUSTOMER) == 1
+    assert eu.forget(CUSTOMER, known=[EVENT]) == 1
     eu.remove(CUSTOMER, EVENT)
     assert mailboxes.find(EVENT) is not None
 

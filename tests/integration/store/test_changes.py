@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 CHANNEL = "cogento_changes"
 ORDERING = {"stripe_updated_at", "synced_at", "last_webhook_event_id", "evidence"}
 NOT_TOLD = {kind.table: {kind.row_id_column, kind.stripe_id_column} | ORDERING for kind in OWNED_KINDS} | {
-    "users": {"user_id", "stripe_customer_id", "claimed_email"} | ORDERING,
+    "users": {"user_id", "stripe_customer_id", "claimed_email", "lives_in_stripe"} | ORDERING,
     "user_roles": {"user_id", "role", "created_at"},
 }
 """Keys, which do not change, and what is kept beside a row to order its events."""
