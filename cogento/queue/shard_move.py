@@ -38,6 +38,8 @@ KEYS_AT_ONCE = 1000
 CUSTOMERS_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
 BYTES_AT_ONCE = 4 * 1024**2
+MOST_LISTED = 100_000
+"""How many entries of a shard's lists are read at one moment at most: Redis does nothing else then, for less than 0.1 s."""
 REST = 1.0
 """The rest after each slice, as a multiple of its duration: others have at least half of Redis and of this process."""
 LEAST_REST_SECONDS = 0.01
@@ -189,9 +191,8 @@ class ShardMove:
         await self._copy_halt(layout)
         while (pass_ := await self._move_all(layout)).found:
             if not pass_.moved:
-                return  # workers have the customers, or events come too fast: the next run tries again
+                return  # workers have the customers, or events come too fast, or too much waits: the next run tries again
             await self._rest(time.monotonic(), seconds=PASS_SECONDS)
-        await self._bring_home(layout)
         await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
         await self._write(layout, layout.settled())
         log.info("shards_changed", before=layout.former.count, after=layout.current.count)
@@ -218,7 +219,11 @@ class ShardMove:
         return next((value for value in values if value is not None), None)
 
     async def _move_all(self, layout: Layout) -> _Pass:
-        """Move every customer that has another home and is not leased."""
+        """Move every customer that has another home and is not leased; where none is left, stored events without a mailbox.
+
+        Scans find also those whom Redis has lost from its lists, and may miss one that is parked when the first looks for waiting
+        events, and waits when the second looks for parked ones. The lists, read at one moment, have that one.
+        """
         await self._end_arrivals(layout)
         pass_ = _Pass()
         for family in ("mail", "held"):
@@ -228,7 +233,27 @@ class ShardMove:
             for key in (keys.pauses_key(tag), keys.owners_key(tag)):
                 async for ids in self._through_fields(key):
                     await self._move_leaving(layout, tag, ids, pass_)
+        if not pass_.found:
+            await self._move_listed(layout, pass_)
+        if not pass_.found:
+            await self._bring_home(layout, pass_)
         return pass_
+
+    async def _move_listed(self, layout: Layout, pass_: _Pass) -> None:
+        """Move every customer that the lists of its former shard have.
+
+        A shard whose lists are too long for that counts as a customer that was found, so that the change does not end.
+        """
+        for tag in layout.former.tags:
+            ((entries, listed),) = await self._durably(layout, "remaining", {tag: [[MOST_LISTED]]})
+            pass_.found += entries > MOST_LISTED
+            customers = dict.fromkeys(CustomerId(id_.decode()) for id_ in listed)
+            leaving = [id_ for id_ in customers if layout.current.tag_of(id_) != tag]
+            for first in range(0, len(leaving), CUSTOMERS_AT_ONCE):
+                some = leaving[first : first + CUSTOMERS_AT_ONCE]
+                (answers,) = await self._durably(layout, "here", {tag: [[*some]]})
+                here = [id_ for id_, is_here in zip(some, answers, strict=True) if is_here]
+                await self._move_leaving(layout, tag, here, pass_)
 
     async def _end_arrivals(self, layout: Layout) -> None:
         """Take step 4 for customers for whom an earlier process has taken step 3."""
@@ -296,7 +321,7 @@ class ShardMove:
         as_bytes = tuple(one if isinstance(one, bytes) else str(one).encode() for one in head)
         return _Copy(CustomerId(customer.decode()), as_bytes, _present(waiting), _present(parked))
 
-    async def _bring_home(self, layout: Layout) -> None:
+    async def _bring_home(self, layout: Layout, pass_: _Pass) -> None:
         """Move stored events that are in no mailbox: their mailboxes were lost before these could move."""
         async for tag, ids in self._through_keys(layout, "event"):
             values = await self._client.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in ids))
@@ -307,6 +332,10 @@ class ShardMove:
                 customer_id, created = CustomerId(str(terms[1])), int(terms[2])
                 home = layout.current.tag_of(customer_id)
                 if home == tag:
+                    continue
+                ((is_here,),) = await self._durably(layout, "here", {tag: [[customer_id]]})
+                if is_here:  # the event moves with its mailbox, or once that has moved
+                    await self._move_leaving(layout, tag, [customer_id], pass_)
                     continue
                 event = [id_.encode(), b"%d" % (created * SECOND), b"", value]
                 copy = _Copy(customer_id, (b"0", b"", b"0", b"0"), event, [])

@@ -1,7 +1,7 @@
 """Shards change while receivers and workers run that may not know of it, and a process that moves mailboxes may die anywhere.
 
-On the real Lua. Three clients know the layout of different moments. A mover is stopped before any of its calls, which may still
-be carried out later, after another mover has continued; and anything may happen between two of its calls. In all cases nothing
+On the real Lua. Three clients know the layout of different moments. A mover is stopped before any of its scripts, which may
+still be run later, after another mover has continued, or before any of its scans; and anything may happen between two of these. In all cases nothing
 acknowledged is lost or processed twice, no customer is processed by two workers at once, out of order or while paused, and in
 the end everything is in the shards that were wanted last. `shard_machine_on(client)` returns the test case; it flushes the
 server.
@@ -10,6 +10,7 @@ server.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
@@ -23,6 +24,7 @@ from cogento.queue.claims import PutResult, Settlement
 from cogento.queue.durable_scripts import DurableScripts
 from cogento.queue.layout import Layout, ShardSet
 from cogento.queue.mailboxes import Mailboxes
+from cogento.queue.redis_server import RedisServer
 from cogento.queue.shard_move import ShardMove
 from cogento.queue.worker_registry import Heartbeat
 from tests.support.fake_redis import client_on
@@ -36,22 +38,35 @@ if TYPE_CHECKING:
 
     from cogento.queue.claims import Claim
     from cogento.queue.redis_client import RedisClient
-    from cogento.queue.redis_commands import Call, Reply
+    from cogento.queue.redis_commands import Argument, Call, Reply
 
 CUSTOMERS = tuple(CustomerId(f"cus_{letter}") for letter in "abcd")
 WISHES = (1, 2, 3, 5)
 CLIENTS = range(3)
 LEASE_MS = 10_000
 FOREVER = 1000
-LIKELY_CALLS = 14
+LIKELY_STEPS = 24
+SCANS = ("SCAN", "HSCAN")
 MAX_RUNS = 20
 FATES = ("done", "done", "parked", "stays")
 
 clients = st.sampled_from(CLIENTS)
 customers = st.sampled_from(CUSTOMERS)
 Deed = tuple[str, int, CustomerId, int]
+DEEDS = {
+    "put": 2,
+    "claim": 1,
+    "settle": 1,
+    "park": 2,
+    "replay": 2,
+    "pause": 1,
+    "resume": 2,
+    "halt": 1,
+    "go on": 2,
+}
+"""What may happen, and how often: customers are in line more often than paused, and often only their parked events are there."""
 deeds = st.tuples(
-    st.sampled_from(["put", "put", "claim", "settle", "pause", "resume", "halt", "go on"]),
+    st.sampled_from([deed for deed, times in DEEDS.items() for _ in range(times)]),
     clients,
     customers,
     st.integers(0, 2),
@@ -62,23 +77,49 @@ class Died(BaseException):
     """The mover was killed."""
 
 
-class HookedScripts(DurableScripts):
-    """Runs something before each call of a mover, and kills the mover before one of them."""
+class Steps:
+    """A mover's scripts and scans: something happens before some of them, and before one of them the mover is killed."""
 
-    def __init__(self, *, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        super().__init__(None)
-        self.unsent: list[Call] = []
+    def __init__(self, *, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]] | None]) -> None:
         self._left = kill_at
-        self._meanwhile = list(meanwhile)
+        self._meanwhile = iter(meanwhile)
 
-    async def run(self, client: RedisClient, calls: Sequence[Call]) -> list[Reply]:
+    async def begin(self) -> None:
         if self._left == 0:
-            self.unsent += calls
             raise Died
         self._left -= 1
-        if self._meanwhile:
-            await self._meanwhile.pop()()
+        if happens := next(self._meanwhile, None):
+            await happens()
+
+
+class HookedScripts(DurableScripts):
+    """A mover's scripts; `unsent` are those before which it was killed."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__(None)
+        self.unsent: list[Call] = []
+        self._steps = steps
+
+    async def run(self, client: RedisClient, calls: Sequence[Call]) -> list[Reply]:
+        try:
+            await self._steps.begin()
+        except Died:
+            self.unsent += calls
+            raise
         return await super().run(client, calls)
+
+
+class HookedServer(RedisServer):
+    """A mover's scans, over another client's connections."""
+
+    def __init__(self, server: RedisServer, steps: Steps) -> None:
+        self.__dict__.update(server.__dict__)
+        self._steps = steps
+
+    async def ask(self, *command: Argument) -> Reply:
+        if command[0] in SCANS:
+            await self._steps.begin()
+        return await super().ask(*command)
 
 
 class ShardMachine(RuleBasedStateMachine):
@@ -106,16 +147,14 @@ class ShardMachine(RuleBasedStateMachine):
     def somebody_does_something(self, deed: Deed) -> None:
         runtime.run(self._do(deed))
 
-    @rule(shards=st.sampled_from(WISHES))
-    def there_shall_be_others(self, shards: int) -> None:
-        self.wanted_count = shards
-
     @rule(
-        kill_at=st.one_of(st.integers(0, LIKELY_CALLS), st.just(FOREVER)),
-        meanwhile=st.lists(deeds, max_size=8),
+        shards=st.sampled_from(WISHES),
+        kill_at=st.one_of(st.integers(0, LIKELY_STEPS), st.just(FOREVER)),
+        meanwhile=st.lists(st.one_of(st.none(), deeds), max_size=LIKELY_STEPS),
     )
-    def mailboxes_move(self, kill_at: int, meanwhile: list[Deed]) -> None:
-        self._move(kill_at, [lambda deed=deed: self._do(deed) for deed in meanwhile])  # type: ignore[misc]
+    def mailboxes_move(self, shards: int, kill_at: int, meanwhile: list[Deed | None]) -> None:
+        self.wanted_count = shards
+        self._move(kill_at, [deed and partial(self._do, deed) for deed in meanwhile])
 
     @precondition(lambda self: self.late)
     @rule()
@@ -164,12 +203,21 @@ class ShardMachine(RuleBasedStateMachine):
             case "put":
                 await self._put(mailboxes, customer, second=number)
             case "claim":
-                claim = await mailboxes.claim(
-                    max_customers=2, max_events=3, lease_seconds=LEASE_MS / 1000, max_customer_events=2
-                )
-                self._note(client, claim)
+                await self._claim(client)
             case "settle" if self.claims:
                 await self._settle(*self.claims.pop(number % len(self.claims)), number)
+            case "park":
+                await self._put(mailboxes, customer, second=number)
+                if await self._claim(client):
+                    await self._settle(*self.claims.pop(), number, fates=("parked",))
+            case "replay":
+                for each in CUSTOMERS:
+                    await mailboxes.replay(each)
+            case "pause" | "resume" | "halt" | "go on":
+                await self._pause(mailboxes, what, customer)
+
+    async def _pause(self, mailboxes: Mailboxes, what: str, customer: CustomerId) -> None:
+        match what:
             case "pause":
                 await mailboxes.pause(customer)
                 self.paused.add(customer)
@@ -193,6 +241,14 @@ class ShardMachine(RuleBasedStateMachine):
         assert [put.result for put in puts] == [PutResult.QUEUED, PutResult.DUPLICATE][: len(puts)]
         self.waits[name] = (customer, second, self.sent)
 
+    async def _claim(self, client: int) -> bool:
+        """Claim, and say whether something was ready."""
+        claim = await self.clients[client].claim(
+            max_customers=2, max_events=3, lease_seconds=LEASE_MS / 1000, max_customer_events=2
+        )
+        self._note(client, claim)
+        return claim is not None
+
     def _note(self, client: int, claim: Claim | None) -> None:
         """Check that no leased or paused customer is claimed, and that events come in order."""
         if claim is None:
@@ -207,18 +263,19 @@ class ShardMachine(RuleBasedStateMachine):
             self.held[batch.customer_id] = (claim, self.clock.ms + LEASE_MS)
         self.claims.append((client, claim))
 
-    async def _settle(self, client: int, claim: Claim, number: int) -> None:
-        fates = {
-            event.event_id: FATES[(number + i) % len(FATES)]
+    async def _settle(self, client: int, claim: Claim, number: int, *, fates: Sequence[str] = FATES) -> None:
+        fate_of = {
+            event.event_id: fates[(number + i) % len(fates)]
             for batch in claim.batches
             for i, event in enumerate(batch.events)
         }
         settlements = [
             Settlement(
                 batch.customer_id,
-                done=tuple(event.event_id for event in batch.events if fates[event.event_id] == "done"),
-                parked=tuple(event.event_id for event in batch.events if fates[event.event_id] == "parked"),
+                done=tuple(event.event_id for event in batch.events if fate_of[event.event_id] == "done"),
+                parked=tuple(event.event_id for event in batch.events if fate_of[event.event_id] == "parked"),
                 postponed_until_ms=self.clock.ms + 20_000 if number == 1 else None,
+                released=number == 0,
             )
             for batch in claim.batches
         ]
@@ -231,18 +288,23 @@ class ShardMachine(RuleBasedStateMachine):
                 for id_ in one.done:
                     del self.waits[id_]
 
-    def _move(self, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        scripts = HookedScripts(kill_at=kill_at, meanwhile=meanwhile)
-        runtime.run(self._move_until(scripts))
+    def _move(self, kill_at: int, meanwhile: Sequence[Callable[[], Awaitable[None]] | None]) -> None:
+        steps = Steps(kill_at=kill_at, meanwhile=meanwhile)
+        scripts = HookedScripts(steps)
+        runtime.run(self._move_until(steps, scripts))
         self.late += scripts.unsent
         self.client.delete(keys.moving_key(keys.FIRST_TAG))
 
-    async def _move_until(self, scripts: HookedScripts) -> None:
+    async def _move_until(self, steps: Steps, scripts: HookedScripts) -> None:
         mailboxes = Mailboxes(self.server, clock=self.clock, shards=self.wanted_count)
         await mailboxes.workers.beat(Heartbeat("worker", "1", START_MS, None, self.wanted_count), {})
-        layouts = mailboxes._layouts
         move = ShardMove(
-            self.server, self.clock, layouts, scripts, mailboxes.workers, wanted_count=self.wanted_count
+            HookedServer(self.server, steps),
+            self.clock,
+            mailboxes._layouts,
+            scripts,
+            mailboxes.workers,
+            wanted_count=self.wanted_count,
         )
         with suppress(Died):
             await move.run()

@@ -10,6 +10,7 @@ from cogento.events.names import CustomerId, EventId
 from cogento.queue import shard_move
 from cogento.queue.claims import FailedAttempt, PutResult, Settlement
 from cogento.queue.layout import Layout, ShardSet
+from cogento.queue.redis_server import RedisServer
 from cogento.queue.status import MailboxState, Removed
 from cogento.queue.worker_registry import Heartbeat
 from tests.support.looped import LoopedMailboxes
@@ -18,8 +19,9 @@ from tests.support.mailbox_harm import inspect
 from tests.support.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from cogento.queue.redis_commands import Argument, Reply
     from tests.support.fake_redis import FakeRedis
     from tests.support.mailbox_builders import ManualClock
 
@@ -55,6 +57,18 @@ def layout(client: FakeRedis) -> Layout:
     found = Layout.parse(cast("bytes", client.get(LAYOUT)))
     assert found is not None
     return found
+
+
+def before_scan(monkeypatch: pytest.MonkeyPatch, family: str, deed: Callable[[], Awaitable[None]]) -> None:
+    """Do something before each request for some keys of a family."""
+    ask = RedisServer.ask
+
+    async def ask_after_it(self: RedisServer, *command: Argument) -> Reply:
+        if command[0] == "SCAN" and f":{family}:" in str(command[3]):
+            await deed()
+        return await ask(self, *command)
+
+    monkeypatch.setattr(RedisServer, "ask", ask_after_it)
 
 
 def test_what_waits_moves_as_it_is(mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock) -> None:
@@ -237,6 +251,73 @@ def test_a_mailbox_of_many_events_moves_in_parts(
     worker = change(client, clock, 6)
     assert taken(claim(worker)) == {"cus_a": names}
     assert worker.view(CUS_A).state is MailboxState.LEASED
+
+
+def test_whose_parked_events_return_while_others_are_looked_for_moves_too(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.put([envelope("evt_2", customer="cus_a"), envelope("evt_1", customer="cus_a")])
+    mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1", "evt_2"))])
+
+    async def replay() -> None:
+        await mailboxes.looped.replay(CUS_A)
+
+    before_scan(monkeypatch, "held", replay)
+    worker = change(client, clock, 6)
+    assert not layout(client).is_changing
+    assert taken(claim(worker)) == {"cus_a": ["evt_2", "evt_1"]}
+
+
+def test_whose_pause_ends_while_others_are_looked_for_moves_too(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.pause(CUS_A)
+
+    async def put_and_resume() -> None:
+        await mailboxes.looped.put([envelope("evt_1", customer="cus_a")])
+        await mailboxes.looped.resume(CUS_A)
+
+    before_scan(monkeypatch, "held", put_and_resume)
+    worker = change(client, clock, 6)
+    assert not layout(client).is_changing
+    assert taken(claim(worker)) == {"cus_a": ["evt_1"]}
+
+
+def test_a_stored_event_leaves_its_customer_only_where_that_has_nothing_else(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.put([envelope("evt_2", customer="cus_a"), envelope("evt_1", customer="cus_a")])
+    mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1", "evt_2"))])
+
+    async def replay_unseen() -> None:
+        await mailboxes.looped.replay(CUS_A)
+        client.delete("{cogento:0}:since")
+
+    before_scan(monkeypatch, "held", replay_unseen)
+    worker = change(client, clock, 6)
+    assert taken(claim(worker)) == {"cus_a": ["evt_2", "evt_1"]}
+
+
+def test_a_change_does_not_end_while_too_many_wait_to_be_told_apart(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_b")])
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_move, "MOST_LISTED", 0)
+        worker = change(client, clock, 6)
+        assert layout(client).is_changing
+    assert worker.shard_move().run()
+    assert not layout(client).is_changing
+
+
+def test_a_change_ends_although_a_list_names_a_customer_without_a_mailbox(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    client.zadd("{cogento:0}:since", {"cus_c": START_MS})
+    change(client, clock, 6)
+    assert not layout(client).is_changing
+    client.zrem("{cogento:0}:since", "cus_c")
 
 
 def test_shards_that_were_know_again_that_they_are_none_when_redis_lost_that(
