@@ -116,8 +116,9 @@ class AccountWork:
             yield PeriodicTask(name, task.interval_seconds, partial(self._do, task.run))
 
     async def sign_off(self) -> None:
-        """Unregister the worker, which stops, where Redis answers."""
+        """Settle or release what could not be until now, and unregister the worker, which stops; where Redis answers."""
         working_for.set(self._label)
+        await self.loop.flush_pending_acks()
         with suppress(MailboxUnavailable):
             await self.heartbeat.stop()
 

@@ -180,7 +180,7 @@ class WorkerLoop:
         working_for.set(self._account)
         try:
             await self.heartbeat.beat()
-            await self._flush_pending_acks()
+            await self.flush_pending_acks()
             if not await self._circuit.may_claim():
                 return Turn.BLOCKED
             claim = await self._claim()
@@ -192,6 +192,11 @@ class WorkerLoop:
             pause = self.backoff.failed()
             log.warning("mailboxes_unavailable", reason=str(error), retry_in_seconds=pause)
         return Turn.PROCESSED
+
+    async def flush_pending_acks(self) -> None:
+        """Send each once more, all at a time: of several servers one may be away, and the others' acks and events do not wait for it."""
+        acks, self._pending_acks = self._pending_acks, []  # another loop sends none of these meanwhile
+        await asyncio.gather(*map(self._acknowledge_if_there, acks))
 
     async def _process_ready(self) -> None:
         while self.backoff.is_over() and not self._is_stopping:
@@ -274,11 +279,6 @@ class WorkerLoop:
         except MailboxUnavailable:
             self._pending_acks.append(ack)
             raise
-
-    async def _flush_pending_acks(self) -> None:
-        """Send each once more, all at a time: of several servers one may be away, and the others' acks and events do not wait for it."""
-        acks, self._pending_acks = self._pending_acks, []  # another loop sends none of these meanwhile
-        await asyncio.gather(*map(self._acknowledge_if_there, acks))
 
     async def _acknowledge_if_there(self, ack: Callable[[], Awaitable[object]]) -> None:
         with suppress(MailboxUnavailable):

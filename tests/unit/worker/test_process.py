@@ -10,6 +10,8 @@ from cogento.queue.mailboxes import Mailboxes
 from cogento.settings import WorkerSettings
 from cogento.store.store import Store
 from tests.support.fake_redis import FakeRedis, client_on
+from tests.support.mailbox_builders import envelope
+from tests.support.mailbox_harm import failing_half_way
 from worker.account import AccountWork
 from worker.loop import Wakeups
 from worker.process import WorkerProcess
@@ -72,3 +74,18 @@ def test_a_worker_that_stops_is_no_longer_shown_by_accounts_whose_servers_answer
         return before, await running.shown()
 
     assert asyncio.run(scenario()) == ([1, 1], [1, 0])
+
+
+def test_a_worker_that_stops_gives_back_what_redis_did_not_take_before() -> None:
+    async def scenario() -> tuple[int, int]:
+        running = await started()
+        mailboxes, loop = running.mailboxes[1], running.accounts[1].loop
+        await mailboxes.put([envelope()])
+        loop.ask_to_stop()
+        with failing_half_way("release", writes=0):
+            await loop.take_turn()
+        leased = (await mailboxes.status()).leased
+        await running.process.stop()
+        return leased, (await mailboxes.status()).leased
+
+    assert asyncio.run(scenario()) == (1, 0)
