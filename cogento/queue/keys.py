@@ -40,7 +40,7 @@ Each Stripe account of a deployment has shards of its own, whose tags carry its 
 | `:minutes`         | hash   | minute of the day -> totals when it began, as minutes.py writes them; the first shard's only |
 | `:alerts`          | hash   | name of an alert that was sent -> second when; the first shard's only       |
 | `:layout`          | string | which shards there are, as far as this one knows (layout.py)                |
-| `:moving`          | string | while it exists nobody else moves mailboxes; the first shard's only         |
+| `:moving`          | string | token of the process that moves mailboxes; while it exists no other does; the first shard's only |
 | `:moved`           | hash   | `customers`, `events` that a change of shards has moved so far; the first shard's only |
 | `:aside:<name>`    | any    | what stood under a name of ours and was of another type; gone after 30 days |
 

@@ -8,10 +8,12 @@ number: so nothing changes yet while a deployment is under way, with workers of 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from cogento.queue.worker_registry import WorkerRegistry
 
 UNDER_WAY_MS = 10_000
+RENEWAL_SECONDS = 1.0
+"""After so long, whoever moves mailboxes says so again: one mailbox alone may take longer than UNDER_WAY_MS."""
 KEYS_AT_ONCE = 1000
 CUSTOMERS_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
@@ -52,7 +56,7 @@ log = structlog.get_logger()
 
 
 class _OvertakenError(Exception):
-    """Another process moves mailboxes by now."""
+    """Another process moves mailboxes by now, or may do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,8 @@ class ShardMove:
         self._scripts = scripts
         self._workers = workers
         self._wanted_count = wanted_count
+        self._token = secrets.token_hex(8)
+        self._renewed: float | None = None  # when we last said that we move mailboxes; None where we do not
 
     async def run(self) -> bool:
         """Begin or continue a change; False where there is none, or another worker is at it.
@@ -147,14 +153,16 @@ class ShardMove:
             await self._finish_former(before)
             return False
         moving = keys.moving_key(self._layouts.first_tag)
-        if not await self._client.ask("SET", moving, 1, "NX", "PX", UNDER_WAY_MS):
+        if not await self._client.ask("SET", moving, self._token, "NX", "PX", UNDER_WAY_MS):
             return False
+        self._renewed = time.monotonic()
         try:
             await self._change(before)
         except _OvertakenError:
             return False
         finally:
-            await self._client.ask("DEL", moving)
+            self._renewed = None
+            await self._may_move_for(0)
         return True
 
     async def count(self) -> ShardCount:
@@ -310,16 +318,45 @@ class ShardMove:
         await self._count(gone)
         return int(looked), len(gone)
 
+    async def _may_move_for(self, ms: int) -> bool:
+        """Let us move mailboxes alone for so long; False where another process may do so."""
+        terms = (await self._clock.now_ms(), self._token, ms)
+        (is_ours,) = await self._client.run(Call("moving", self._layouts.first_tag, terms))
+        return bool(is_ours)
+
+    async def _renew(self) -> None:
+        """Say again that we move mailboxes, if that was long ago; raises _OvertakenError where another process may by now."""
+        now = time.monotonic()
+        if self._renewed is None or now < self._renewed + RENEWAL_SECONDS:
+            return
+        if not await self._may_move_for(UNDER_WAY_MS):
+            raise _OvertakenError
+        self._renewed = now
+
     async def _read_copy(self, tag: str, shown: Reply) -> _Copy:
         """Return the copy of a mailbox that leave.lua showed, with the events' values, which it left out."""
         customer, *head, waiting, parked = shown
         for events in (waiting, parked):
-            for at in range(3, len(events), 4):
-                if events[at] is None:
-                    key = keys.event_key(tag, EventId(events[at - 3].decode()))
-                    events[at] = await self._client.ask("GET", key)
+            left_out = [at for at in range(3, len(events), 4) if events[at] is None]
+            ids = [EventId(events[at - 3].decode()) for at in left_out]
+            for at, value in zip(left_out, await self._values(tag, ids), strict=True):
+                events[at] = value
         as_bytes = tuple(one if isinstance(one, bytes) else str(one).encode() for one in head)
         return _Copy(CustomerId(customer.decode()), as_bytes, _present(waiting), _present(parked))
+
+    async def _values(self, tag: str, ids: Sequence[EventId]) -> list[bytes | None]:
+        """Return stored events, None for one that is gone; they are read in parts of BYTES_AT_ONCE or a little more."""
+        values: list[bytes | None] = []
+        while len(values) < len(ids):
+            await self._renew()
+            some = ids[len(values) : len(values) + EVENTS_AT_ONCE]
+            terms: list[Argument] = [await self._clock.now_ms(), BYTES_AT_ONCE, *some]
+            (part,) = await self._client.run(Call("events", tag, terms))
+            bytes_before = accumulate((len(value or b"") for value in part), initial=0)
+            values += [
+                value for value, before in zip(part, bytes_before, strict=False) if before < BYTES_AT_ONCE
+            ]
+        return values
 
     async def _bring_home(self, layout: Layout, pass_: _Pass) -> None:
         """Move stored events that are in no mailbox: their mailboxes were lost before these could move."""
@@ -350,6 +387,7 @@ class ShardMove:
         for server in await self._client.servers():
             cursor = 0
             while True:
+                await self._renew()
                 scan = ("SCAN", cursor, "MATCH", f"{pattern}:{family}:*", "COUNT", KEYS_AT_ONCE)
                 cursor, found = await server.ask(*scan)
                 ids: defaultdict[str, list[str]] = defaultdict(list)
@@ -364,6 +402,7 @@ class ShardMove:
     async def _through_fields(self, key: str) -> AsyncIterator[list[str]]:
         cursor = None
         while cursor != 0:
+            await self._renew()
             cursor, found = await self._client.ask("HSCAN", key, cursor or 0, "COUNT", KEYS_AT_ONCE)
             yield [field.decode(errors="replace") for field in found]
 
@@ -371,6 +410,7 @@ class ShardMove:
         self, layout: Layout, script: str, terms: dict[str, list[list[Argument]]]
     ) -> list[Reply]:
         """Run a script on shards, durable as promised, and return the replies; raises _OvertakenError where another process has begun."""
+        await self._renew()
         head = (await self._clock.now_ms(), layout.text)
         calls = [Call(script, tag, (*head, *one)) for tag, several in terms.items() for one in several]
         replies = await self._scripts.run(self._client, calls) if calls else []
@@ -384,8 +424,7 @@ class ShardMove:
         await self._client.ask("HINCRBY", moved, "events", sum(len(copy.ids) for copy in gone))
 
     async def _rest(self, begun: float, *, seconds: float = LEAST_REST_SECONDS) -> None:
-        """Rest after a slice, and renew the key that says that mailboxes are being moved."""
-        await self._client.ask("PEXPIRE", keys.moving_key(self._layouts.first_tag), UNDER_WAY_MS)
+        """Rest after a slice."""
         await asyncio.sleep(max(seconds, REST * (time.monotonic() - begun)))
 
 

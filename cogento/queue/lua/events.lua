@@ -1,4 +1,4 @@
--- events: returns stored events by id, to be shown to people.
+-- events: returns stored events by id.
 --
 -- KEYS[1]   tag
 -- ARGV[1]   now

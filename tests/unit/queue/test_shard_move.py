@@ -10,6 +10,7 @@ from cogento.events.names import CustomerId, EventId
 from cogento.queue import shard_move
 from cogento.queue.claims import FailedAttempt, PutResult, Settlement
 from cogento.queue.layout import Layout, ShardSet
+from cogento.queue.redis_connection import RedisConnection
 from cogento.queue.redis_server import RedisServer
 from cogento.queue.status import MailboxState, Removed
 from cogento.queue.worker_registry import Heartbeat
@@ -21,13 +22,13 @@ from tests.support.mailbox_invariants import broken_invariants
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from cogento.queue.redis_commands import Argument, Reply
+    from cogento.queue.redis_commands import Argument, Call, Reply
     from tests.support.fake_redis import FakeRedis
     from tests.support.mailbox_builders import ManualClock
 
 # Of six shards, the second customer stays in the first one.
 CUS_A, CUS_B, CUS_C, CUS_D = map(CustomerId, ("cus_a", "cus_b", "cus_c", "cus_d"))
-LAYOUT = "{cogento:0}:layout"
+LAYOUT, MOVING = "{cogento:0}:layout", "{cogento:0}:moving"
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,7 @@ def _without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard_move, "REST", 0)
     monkeypatch.setattr(shard_move, "LEAST_REST_SECONDS", 0)
     monkeypatch.setattr(shard_move, "PASS_SECONDS", 0)
+    monkeypatch.setattr(shard_move, "RENEWAL_SECONDS", 0)
 
 
 @pytest.fixture
@@ -69,6 +71,18 @@ def before_scan(monkeypatch: pytest.MonkeyPatch, family: str, deed: Callable[[],
         return await ask(self, *command)
 
     monkeypatch.setattr(RedisServer, "ask", ask_after_it)
+
+
+def after_script(monkeypatch: pytest.MonkeyPatch, deed: Callable[[str], object]) -> None:
+    """Do something after each script, which is named."""
+    run = RedisConnection.run
+
+    async def run_before_it(self: RedisConnection, *calls: Call) -> list[Reply]:
+        replies = await run(self, *calls)
+        deed(calls[0].script)
+        return replies
+
+    monkeypatch.setattr(RedisConnection, "run", run_before_it)
 
 
 def test_what_waits_moves_as_it_is(mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock) -> None:
@@ -188,11 +202,53 @@ def test_one_moves_mailboxes_at_a_time(
     mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
 ) -> None:
     mailboxes.put([envelope()])
-    client.set("{cogento:0}:moving", 1)
+    client.set(MOVING, "another")
     worker = LoopedMailboxes.on(client, clock=clock, shards=3)
     worker.workers.beat(Heartbeat("host:1", "1", START_MS, None, 3), {})
     assert not worker.shard_move().run()
-    client.delete("{cogento:0}:moving")
+    client.delete(MOVING)
+
+
+def test_whoever_moves_a_mailbox_for_long_says_so_all_the_time(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_move, "BYTES_AT_ONCE", 300)
+    mailboxes.put([envelope(f"evt_{number:02}", customer="cus_a") for number in range(12)])
+    seen: list[tuple[str, bool]] = []
+
+    def note(script: str) -> None:
+        seen.append((script, client.pttl(MOVING) > 0))
+        client.persist(MOVING)  # until it is renewed
+
+    after_script(monkeypatch, note)
+    change(client, clock, 6)
+    first, last = seen.index(("leave", False)), seen.index(("arrived", False))
+    others = [script for script, _ in seen[first : last + 1 : 2]]
+    assert others == ["leave", "events", "events", "arrive", "arrive", "arrive", "left", "arrived"]
+    assert seen[first - 1 : last : 2] == [("moving", True)] * len(others)
+
+
+def test_whoever_was_overtaken_stops_and_leaves_the_others_word_alone(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    worker = LoopedMailboxes.on(client, clock=clock, shards=6)
+    worker.workers.beat(Heartbeat("host:1", "1", START_MS, None, 6), {})
+    scripts: list[str] = []
+
+    def overtake(script: str) -> None:
+        scripts.append(script)
+        if script == "leave":
+            client.set(MOVING, "another")
+
+    with monkeypatch.context() as patch:
+        after_script(patch, overtake)
+        assert not worker.shard_move().run()
+    assert "arrive" not in scripts
+    assert client.get(MOVING) == b"another"
+    client.delete(MOVING)
+    assert worker.shard_move().run()
+    assert taken(claim(worker)) == {"cus_a": ["evt_1"]}
 
 
 def test_shards_of_release_0_1_are_gone_by_as_they_are_called(client: FakeRedis, clock: ManualClock) -> None:
