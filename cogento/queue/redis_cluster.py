@@ -153,24 +153,34 @@ class RedisClusterClient:
             if not self._is_map_stale or self._was_just_read():  # another call has read it meanwhile
                 return
             self._map_read = time.monotonic()
-            asked = dict(self._map.startup_nodes)
-            try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._map.initialize(last_failed_node_name=self._last_failed)
-            except (RedisError, RedisClusterException, OSError, IndexError) as error:
-                # IndexError: no server has slots, as before a cluster is formed. redis-py forgets then whom it asked.
-                self._map.startup_nodes = asked
-                log.warning("cluster_map_not_read", error=type(error.__cause__ or error).__name__)
+            failure = await self._read_map()
+            if failure is not None:
+                log.warning("cluster_map_not_read", error=type(failure).__name__)
                 if self._map.slots_cache:
                     return
-                told = "no server of the cluster has slots" if isinstance(error, IndexError) else str(error)
                 with translated(lambda: None):
-                    raise (error.__cause__ or ConnectionError(told)) from error
+                    raise failure
             self._is_map_stale = False
             self._note_servers()
             await self._close_map()
             for server in self._former:
                 await server.close()
+
+    async def _read_map(self) -> RedisError | OSError | None:
+        """Read the map; returns what to raise where that fails. Raised here, it could be its own cause's cause."""
+        asked = dict(self._map.startup_nodes)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._map.initialize(last_failed_node_name=self._last_failed)
+        except IndexError:  # from redis-py, before a cluster is formed; and it forgets whom it asked
+            self._map.startup_nodes = asked
+            return ConnectionError("no server of the cluster has slots")
+        except RedisClusterException as error:
+            cause = error.__cause__
+            return cause if isinstance(cause, RedisError | OSError) else ConnectionError(str(error))
+        except (RedisError, OSError) as error:
+            return error
+        return None
 
     async def _close_map(self) -> None:
         """Close the connections that the map was read by: it is read seldom, and small hosting plans allow few connections."""
