@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
 import structlog
@@ -86,6 +86,11 @@ class _Copy:
     @property
     def ids(self) -> list[bytes]:
         return [*self.waiting[::4], *self.parked[::4]]
+
+    def whole(self) -> list[Argument]:
+        """Return the arguments of left.lua."""
+        waiting, parked = self.waiting[::4], self.parked[::4]
+        return [self.customer_id, self.head[1], len(waiting), *waiting, len(parked), *parked]
 
     def arrivals(self) -> Iterator[list[Argument]]:
         """Yield the arguments of arrive.lua, in parts of BYTES_AT_ONCE or a little more."""
@@ -303,12 +308,11 @@ class ShardMove:
         for terms in _grouped(layout, copies):
             await self._durably(layout, "arrive", terms)
         failpoint("after_arrive")
-        whole: list[list[Argument]] = [
-            [one.customer_id, one.head[1], len(one.ids), *one.ids] for one in copies
-        ]
         gone = list[_Copy]()
         if copies:
-            (codes,) = await self._durably(layout, "left", {tag: [[term for one in whole for term in one]]})
+            (codes,) = await self._durably(
+                layout, "left", {tag: [[*chain.from_iterable(map(_Copy.whole, copies))]]}
+            )
             gone = [copy for copy, code in zip(copies, codes, strict=True) if code]
         failpoint("after_left")
         arrived: defaultdict[str, list[Argument]] = defaultdict(list)

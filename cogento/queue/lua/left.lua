@@ -3,7 +3,7 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   layout that the caller uses
--- ARGV[3…]  for each customer: customer id, pause or '', count and ids of its events, waiting or parked
+-- ARGV[3…]  for each customer: customer id, pause or '', count and ids of its waiting events, count and ids of its parked ones
 -- Returns   {LAYOUT, the newer layout that the shard knows}, or one per customer: 1 nothing of it is here | 0 it has changed
 
 local newer = newer_layout(ARGV[2])
@@ -14,14 +14,21 @@ local function next_argument()
   return ARGV[at]
 end
 
-local function is_as_shown(customer, pause, mail, held, known, count)
-  if not is_moving(customer) or (redis.call('HGET', PAUSES, customer) or '') ~= pause then return false end
-  for _, ids in ipairs({mail, held}) do
-    for _, id in ipairs(ids) do
-      if not known[id] then return false end
-    end
+local function next_ids()
+  local known = {count = tonumber(next_argument()), ids = {}}
+  for _ = 1, known.count do known.ids[next_argument()] = true end
+  return known
+end
+
+local function are_the(ids, known)
+  for _, id in ipairs(ids) do
+    if not known.ids[id] then return false end
   end
-  return #mail + #held == count
+  return #ids == known.count
+end
+
+local function is_as_shown(customer, pause)
+  return is_moving(customer) and (redis.call('HGET', PAUSES, customer) or '') == pause
 end
 
 -- The lease ends last: if the script fails before that, the next process that moves mailboxes repeats it.
@@ -40,11 +47,10 @@ end
 
 local results = {}
 while at < #ARGV do
-  local customer, pause, count, known = next_argument(), next_argument(), tonumber(next_argument()), {}
-  for _ = 1, count do known[next_argument()] = true end
+  local customer, pause, waiting, parked = next_argument(), next_argument(), next_ids(), next_ids()
   local mail, held = redis.call('ZRANGE', mail_of(customer), 0, -1), redis.call('ZRANGE', held_of(customer), 0, -1)
   results[#results + 1] = 1
-  if is_as_shown(customer, pause, mail, held, known, count) then
+  if is_as_shown(customer, pause) and are_the(mail, waiting) and are_the(held, parked) then
     forget(customer, mail, held)
   elseif is_here(customer) then
     results[#results] = 0

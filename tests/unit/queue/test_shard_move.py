@@ -9,6 +9,7 @@ import pytest
 from cogento.events.names import CustomerId, EventId
 from cogento.queue import shard_move
 from cogento.queue.claims import FailedAttempt, PutResult, Settlement
+from cogento.queue.durable_scripts import DurableScripts
 from cogento.queue.layout import Layout, ShardSet
 from cogento.queue.redis_connection import RedisConnection
 from cogento.queue.redis_server import RedisServer
@@ -20,8 +21,9 @@ from tests.support.mailbox_harm import inspect
 from tests.support.mailbox_invariants import broken_invariants
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from cogento.queue.redis_client import RedisClient
     from cogento.queue.redis_commands import Argument, Call, Reply
     from tests.support.fake_redis import FakeRedis
     from tests.support.mailbox_builders import ManualClock
@@ -374,6 +376,28 @@ def test_a_change_ends_although_a_list_names_a_customer_without_a_mailbox(
     change(client, clock, 6)
     assert not layout(client).is_changing
     client.zrem("{cogento:0}:since", "cus_c")
+
+
+def test_parked_events_that_return_while_their_copy_is_made_wait_where_it_is(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a"), envelope("evt_2", customer="cus_a")])
+    mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1", "evt_2"))])
+    answers: list[bool] = []
+
+    async def replay(self: DurableScripts, client: RedisClient, calls: Sequence[Call]) -> list[Reply]:
+        replies = await run(self, client, calls)
+        if calls[0].script == "arrive" and not answers:
+            answers.append(await mailboxes.looped.replay(CUS_A))
+        return replies
+
+    run = DurableScripts.run
+    with monkeypatch.context() as patch:
+        patch.setattr(DurableScripts, "run", replay)
+        worker = change(client, clock, 6)
+    assert answers == [True]
+    assert taken(claim(worker)) == {"cus_a": ["evt_1", "evt_2"]}
+    assert worker.view(CUS_A).parked_total == 0
 
 
 def test_shards_that_were_know_again_that_they_are_none_when_redis_lost_that(
