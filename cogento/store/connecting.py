@@ -16,7 +16,7 @@ from cogento.store.errors import (
     PostgresRefusedError,
     PostgresSilentError,
     PostgresUnavailableError,
-    as_refusal,
+    refusals_named,
 )
 from cogento.store.shared_connections import STATEMENTS_OF_A_SCHEMA, SharedConnection
 
@@ -103,10 +103,8 @@ async def connect(database_url: str, *, application_name: str) -> asyncpg.Connec
     connection = await connect_plainly(
         database_url, application_name=application_name, command_seconds=COMMAND_SECONDS
     )
-    try:
+    with refusals_named():
         await _set_session(connection, schema=split_schema(database_url)[1])
-    except Exception as error:
-        raise as_refusal(error) from error
     return connection
 
 
@@ -118,12 +116,10 @@ async def connect_plainly(
     It finds the tables as every other one does.
     """
     address, schema = split_schema(database_url)
-    try:
+    with refusals_named():
         connection = await _dial(address, application_name=application_name, command_seconds=command_seconds)
         await _require_own_session(connection, address, application_name=application_name)
         await connection.execute(_find_tables(schema))
-    except Exception as error:
-        raise as_refusal(error) from error
     return connection
 
 

@@ -18,8 +18,8 @@ from cogento.store.connecting import CONNECT_SECONDS, open_pool, translated
 from cogento.store.errors import (
     LedgerRacedError,
     PostgresSilentError,
-    as_refusal,
     classify,
+    refusals_named,
 )
 from cogento.store.leader_locks import LeaderLease, LeaderLocks
 
@@ -146,9 +146,8 @@ class Database:
             await self._pool.release(connection)
 
     async def _acquire(self) -> asyncpg.Connection:
-        try:
-            return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
-        except TimeoutError as error:
-            raise PostgresSilentError("no connection to Postgres became free in time") from error
-        except Exception as error:
-            raise as_refusal(error) from error
+        with refusals_named():
+            try:
+                return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            except TimeoutError as error:
+                raise PostgresSilentError("no connection to Postgres became free in time") from error

@@ -6,6 +6,8 @@ cogento/retries.py says what follows from each class. Anything not in a table is
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -17,6 +19,9 @@ from cogento.events.errors import (
 )
 from cogento.retries import FailureClass
 from cogento.tls import is_untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class PostgresUnavailableError(DependencyUnavailableError):
@@ -168,6 +173,18 @@ def as_refusal(error: Exception) -> Exception:
     if failure is FailureClass.INFRASTRUCTURE:
         return error
     return PostgresUnavailableError(f"no connection to Postgres could be set up ({code_of(error)})")
+
+
+@contextmanager
+def refusals_named() -> Iterator[None]:
+    """Raise what `as_refusal` makes of each error; one that stays as it is must not become its own cause."""
+    try:
+        yield
+    except Exception as error:
+        refusal = as_refusal(error)
+        if refusal is error:
+            raise
+        raise refusal from error
 
 
 def _of_tls(error: Exception) -> str | None:

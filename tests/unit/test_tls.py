@@ -1,3 +1,5 @@
+"""Telling whether a failure comes from a certificate that nobody we trust has signed."""
+
 from __future__ import annotations
 
 import ssl

@@ -23,6 +23,7 @@ from cogento.store.errors import (
     as_refusal,
     classify,
     code_of,
+    refusals_named,
     says_away,
     sqlstate,
 )
@@ -167,6 +168,12 @@ def test_a5_what_no_connection_can_be_made_with_is_a_refusal_and_no_event_s_faul
 )
 def test_a10_what_passes_is_no_refusal(error: Exception) -> None:
     assert as_refusal(error) is error
+
+
+def test_an_error_that_is_raised_as_it_is_does_not_become_its_own_cause() -> None:
+    with pytest.raises(ConnectionRefusedError) as raised, refusals_named():
+        raise ConnectionRefusedError
+    assert raised.value.__cause__ is None
 
 
 def test_a5_a_time_limit_that_ends_the_setting_up_of_a_session_is_no_event_s_fault() -> None:
