@@ -60,8 +60,11 @@ def read_from(environ: Mapping[str, Any], length: int | None) -> bytes:
         raise RejectedError("length_required", "Send a Content-Length: this server reads no chunked body.")
     try:
         body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1 if length is None else length)
-    except OSError as error:  # the client has gone, or its chunks are malformed
-        raise _incomplete() from error
+    except Exception as error:
+        # The client has gone, or its chunks are malformed, which each server says by an error of its own.
+        if length is None or isinstance(error, OSError):
+            raise _incomplete() from error
+        raise
     if length is not None and len(body) != length:
         raise _incomplete()
     if len(body) > MAX_BODY_BYTES:

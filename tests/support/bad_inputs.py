@@ -11,7 +11,7 @@ import pytest
 
 from receiver.reading import MAX_BODY_BYTES
 from tests.support.builders import Shape, customer, deleted_customer, event, event_body, item, subscription
-from tests.support.wire import UNSIGNED, Request, event_request
+from tests.support.wire import CHUNKED, UNSIGNED, Request, chunk, event_request
 
 OLD_SECRET = "whsec_old_0123456789abcdef0123456789ab"
 REMOVED_SECRET = "whsec_removed_0123456789abcdef012345"
@@ -25,6 +25,11 @@ def refused(id_: str, request: Request | bytes, status: int, code: str) -> Any:
 
 def unsigned(id_: str, **changes: Any) -> Any:
     return refused(id_, replace(GOOD, **changes), 400, "signature_invalid")
+
+
+def malformed_chunks(id_: str, sent: bytes) -> Any:
+    request = replace(GOOD, body=sent, length=None, headers=(CHUNKED,), signature=UNSIGNED)
+    return refused(id_, request, 400, "body_incomplete")
 
 
 def malformed(id_: str, body: bytes | str | Any) -> Any:
@@ -117,6 +122,9 @@ HTTP_ROWS = [
     refused("B13", replace(GOOD, headers=("Transfer-Encoding: chunked",)), 400, "bad_request"),
     refused("B13-other-coding", replace(GOOD, headers=("Transfer-Encoding: gzip",)), 400, "bad_request"),
     refused("B13-hidden", replace(GOOD, headers=("Transfer-Encoding: xchunked",)), 400, "bad_request"),
+    malformed_chunks("B14-no-size", b"zz\r\n"),
+    malformed_chunks("B14-longer-than-its-size", b"2\r\n{}}}0\r\n\r\n"),
+    malformed_chunks("B14-bad-trailer", chunk(b"{}") + b"0\r\nBad Name: 1\r\n\r\n"),
     refused("B15-signed", Request(b""), 400, "malformed"),
     refused("B15-unsigned", Request(b"", signature=UNSIGNED), 400, "signature_invalid"),
     refused("B18-9-KB", replace(GOOD, headers=(f"X-Long: {'a' * 9216}",)), 431, "headers_too_large"),
