@@ -87,7 +87,9 @@ def receive_webhook(intake: Intake) -> Response:
     headers = _headers(request.environ)
     try:
         head = read_head(headers)
-        body = read_from(request.environ, head.length)
+        # werkzeug has no other name for what `request.get_data()` read in the application around us.
+        read_before = getattr(request, "_cached_data", None)
+        body = read_from(request.environ, head.length, read_before=read_before)
         answer = accept(runtime.run(intake.handle(body, head.signature)))
     except (RejectedError, RetryLaterError) as error:
         answer = intake.refuse(error, headers)

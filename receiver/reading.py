@@ -54,10 +54,22 @@ def announced_length(headers: Sequence[tuple[bytes, bytes]]) -> str:
     return "chunked" if announced is None else announced[:20].decode("ascii", "replace")
 
 
-def read_from(environ: Mapping[str, Any], length: int | None) -> bytes:
-    """Read exactly the body that was announced to a WSGI server, or a chunked one to its end; raises RejectedError."""
+def read_from(environ: Mapping[str, Any], length: int | None, *, read_before: bytes | None = None) -> bytes:
+    """Read exactly the body that was announced to a WSGI server, or a chunked one to its end; raises RejectedError.
+
+    `read_before` is the body where the application around us has read it: the server has it only once.
+    """
     if length is None and not environ.get("wsgi.input_terminated"):
         raise RejectedError("length_required", "Send a Content-Length: this server reads no chunked body.")
+    body = _read_input(environ, length) if read_before is None else read_before
+    if length is not None and len(body) != length:
+        raise _incomplete()
+    if len(body) > MAX_BODY_BYTES:
+        raise _too_large()
+    return body
+
+
+def _read_input(environ: Mapping[str, Any], length: int | None) -> bytes:
     try:
         body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1 if length is None else length)
     except Exception as error:
@@ -65,10 +77,6 @@ def read_from(environ: Mapping[str, Any], length: int | None) -> bytes:
         if length is None or isinstance(error, OSError):
             raise _incomplete() from error
         raise
-    if length is not None and len(body) != length:
-        raise _incomplete()
-    if len(body) > MAX_BODY_BYTES:
-        raise _too_large()
     return body
 
 
