@@ -36,6 +36,8 @@ log = structlog.get_logger()
 TYPES = tuple(type_ for kind in KINDS for type_ in kind.types)
 """Every event type whose object has a table."""
 
+DELETIONS = frozenset(kind.deletion for kind in KINDS)
+
 TYPES_AT_ONCE = 20
 """How many event types one request to Stripe may list."""
 
@@ -184,11 +186,19 @@ class EventSweep:
         return reason is None and not is_placeholder(envelope)
 
     async def _bring(self, envelopes: Sequence[Envelope], scope: SweepScope) -> int:
-        """Put events that the ledger does not have into mailboxes; returns how many were not waiting there already."""
-        wanted = await self._uncovered(await self._unsettled(envelopes))
+        """Put events that the ledger does not have into mailboxes, unless an answer of Stripe's replaces them.
+
+        Returns how many were missing: neither waiting already nor told of by a thin event.
+        """
+        unsettled = await self._unsettled(envelopes)
+        coverage = await self._notices.coverage([_snapshot(one) for one in unsettled])
+        wanted = [one for one in unsettled if one.event_id not in coverage.replaced]
         if not wanted:
             return 0
-        missing = await self._enqueuer.put(wanted, source=Source.SWEEP)
+        told = [one for one in wanted if one.event_id in coverage.told]
+        await self._enqueuer.put(told, source=Source.SWEEP)
+        untold = [one for one in wanted if one.event_id not in coverage.told]
+        missing = await self._enqueuer.put(untold, source=Source.SWEEP)
         awaited = [ListedEvent(envelope.event_id, envelope.created) for envelope in wanted]
         await self._sweeps.note(missing=0 if scope.replaces_webhooks else missing, awaited=awaited)
         return missing
@@ -197,12 +207,6 @@ class EventSweep:
         seen = [ListedEvent(envelope.event_id, envelope.created) for envelope in envelopes]
         ids = {event.event_id for event in await self._sweeps.unsettled(seen)}
         return [envelope for envelope in envelopes if envelope.event_id in ids]
-
-    async def _uncovered(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        """Leave out events whose object a thin event named: an answer of Stripe's replaces them."""
-        snapshots = [SnapshotEvent(one.event_id, one.object_id, one.created) for one in envelopes]
-        covered = await self._notices.covered(snapshots) if snapshots else set()
-        return [envelope for envelope in envelopes if envelope.event_id not in covered]
 
 
 class Slices:
@@ -233,3 +237,9 @@ def _opened(body: bytes, now: int) -> Envelope | None:
     except RejectedError as error:
         log.warning("swept_event_refused", code=error.code)
         return None
+
+
+def _snapshot(envelope: Envelope) -> SnapshotEvent:
+    return SnapshotEvent(
+        envelope.event_id, envelope.object_id, envelope.created, deletes=envelope.type in DELETIONS
+    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cogento.events.kinds import KINDS_BY_NAME
 from cogento.events.names import CustomerId, EventId, ObjectId
 from cogento.events.outcomes import Reason, Result, decided
-from cogento.ordering.order import ORDER_WINDOW
+from cogento.ordering.order import LAG_SECONDS, ORDER_WINDOW
 from cogento.ordering.rules import is_terminal
 from cogento.retries import REFETCH
 from cogento.store.database import Database
@@ -73,11 +73,20 @@ class RefetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEvent:
-    """A snapshot event of an object, by its ids and its second."""
+    """A snapshot event of an object, by its ids and its second; `deletes` says that it is a deletion."""
 
     event_id: EventId
     object_id: ObjectId
     created: int
+    deletes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which snapshot events thin events told of, and which of all need not be recovered, because an answer replaces them."""
+
+    told: frozenset[EventId] = frozenset()
+    replaced: frozenset[EventId] = frozenset()
 
 
 async def lock(connection: asyncpg.Connection, events: Iterable[Event], notices: Iterable[Notice]) -> None:
@@ -104,6 +113,7 @@ async def add_requests(connection: asyncpg.Connection, notices: Sequence[Notice]
         [notice.object_id in ending for notice in newest],
         [notice.body for notice in newest],
         ORDER_WINDOW,
+        LAG_SECONDS,
     )
     waiting = {row["object_id"] for row in rows if row["waits"]}
     return {
@@ -133,6 +143,7 @@ async def mark_answered(connection: asyncpg.Connection, events: Iterable[Event])
         [answer.created for answer in answers],
         [is_terminal(answer.version) for answer in answers],
         ORDER_WINDOW,
+        LAG_SECONDS,
     )
 
 
@@ -160,16 +171,22 @@ class PendingRefetches:
         """Stop asking for these, until another event names them."""
         await self._database.write(_GIVE_UP, list(objects))
 
-    async def covered(self, events: Sequence[SnapshotEvent]) -> set[EventId]:
-        """Find snapshot events that need not be recovered: Stripe has answered for the object since, or will be asked."""
+    async def coverage(self, events: Sequence[SnapshotEvent]) -> Coverage:
+        """Find which snapshot events thin events told of, and which an answer of Stripe's replaces that came or is still to come."""
+        if not events:
+            return Coverage()
         rows = await self._database.fetch(
             _COVER,
             [event.event_id for event in events],
             [event.object_id for event in events],
             [event.created for event in events],
-            ORDER_WINDOW,
+            [event.deletes for event in events],
+            LAG_SECONDS,
         )
-        return {EventId(row["event_id"]) for row in rows}
+        return Coverage(
+            told=frozenset(EventId(row["event_id"]) for row in rows if row["is_told"]),
+            replaced=frozenset(EventId(row["event_id"]) for row in rows if row["is_replaced"]),
+        )
 
 
 class UnsureRows:

@@ -11,5 +11,5 @@ SELECT
     + (SELECT count(*) FROM {table} WHERE unsure)
     -- end
     AS unsure,
-    (SELECT count(*) FROM notices WHERE waits_since IS NOT NULL) AS to_ask
+    (SELECT count(*) FROM notices WHERE waits_since <= now()) AS to_ask
 FROM outcome_totals

@@ -13,7 +13,7 @@ SELECT
     extract(EPOCH FROM now() - waits_since)::DOUBLE PRECISION AS waited_seconds
 FROM notices
 WHERE
-    waits_since IS NOT NULL
+    waits_since <= now()
     AND (
         noticed_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
         OR waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)

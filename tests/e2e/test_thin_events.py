@@ -1,4 +1,4 @@
-"""Only thin events, shuffled and doubled: every object is asked for once per burst, and the tables equal Stripe."""
+"""Only thin events, shuffled and doubled: every object is asked for once per burst and once more a minute later, and the tables equal Stripe."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def counted(system: WholeSystem, query: str) -> int:
 
 
 def objects_to_ask(system: WholeSystem) -> int:
-    return counted(system, "SELECT count(*) FROM notices WHERE waits_since IS NOT NULL")
+    return counted(system, "SELECT count(*) FROM notices WHERE waits_since <= now()")
 
 
 def objects_told_of(system: WholeSystem) -> int:
@@ -65,7 +65,7 @@ def burst(system: WholeSystem) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_thin_events_alone_fill_the_tables_with_one_request_for_an_object_and_burst(
+def test_thin_events_alone_fill_the_tables_with_at_most_two_requests_for_an_object_and_burst(
     system: WholeSystem,
 ) -> None:
     asked = told = 0
@@ -82,4 +82,4 @@ def test_thin_events_alone_fill_the_tables_with_one_request_for_an_object_and_bu
     assert askable(comparison.differences, read_truth(system.sender.ask("truth"))) == ()
     assert comparison.unsure_rows == 0
     assert system.sender.counters()["accepted_events"] >= BURSTS * EVENTS_OF_A_BURST
-    assert told < asked <= BURSTS * told
+    assert told < asked <= 2 * BURSTS * told

@@ -81,6 +81,22 @@ def waiting(post: Post) -> list[str]:
     ]
 
 
+def a_minute_later(stripe: SimulatedStripe, post: Post) -> None:
+    """Let so much time pass that no copy of Stripe's lags behind what was told before."""
+    stripe.now += 61
+    post.rows("UPDATE notices SET waits_since = waits_since - INTERVAL '61 s' RETURNING 1")
+
+
+def told_while_a_copy_lags(stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post) -> None:
+    """A customer, Ada, who becomes Bob; the answer that follows comes from a copy that does not know it yet."""
+    notify(post, begun(stripe, name="Ada"))
+    ask(asking, post)
+    stripe.now += 100
+    stripe.trouble(Fault(kind=FaultKind.STALE, times=1))
+    notify(post, renamed(stripe, "Bob", at=stripe.now - 4))
+    ask(asking, post)
+
+
 def retry_all(post: Post) -> None:
     """Put every letter back into its mailbox."""
     letters = [row["id"] for row in post.rows("SELECT id FROM dead_letters")]
@@ -193,7 +209,7 @@ def test_an_answer_of_the_second_of_the_change_does_not_settle_it(
     notify(post, first)
     ask(asking, post)
     before = waiting(post)
-    stripe.now += 10
+    stripe.now += 100
 
     ask(asking, post)
 
@@ -205,13 +221,84 @@ def test_a_deletion_is_asked_for_until_the_answer_shows_it(
 ) -> None:
     first = begun(stripe, name="Ada")
     stripe.trouble(Fault(kind=FaultKind.STALE, times=2))
-    notify(post, first, stripe.account.end(stripe.customer(deleted=True), at=START + 50))
+    notify(post, first, stripe.account.end(stripe.customer(deleted=True), at=START + 20))
     ask(asking, post)
     lagging = waiting(post)
 
     ask(asking, post)
 
     assert (lagging, waiting(post)) == (["cus_1"], [])
+    assert post.rows("SELECT deleted_at IS NOT NULL AS deleted FROM users") == [{"deleted": True}]
+
+
+def test_an_answer_from_a_copy_that_lags_is_followed_by_another_a_minute_later(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    told_while_a_copy_lags(stripe, asking, post)
+    ask(asking, post)
+    at_once = (stripe.requests, post.rows("SELECT name FROM users"))
+    a_minute_later(stripe, post)
+
+    ask(asking, post)
+
+    assert at_once == (2, [{"name": "Ada"}])
+    assert (stripe.requests, post.rows("SELECT name FROM users")) == (3, [{"name": "Bob"}])
+    assert waiting(post) == []
+
+
+def test_what_an_answer_from_a_copy_that_lags_may_lack_is_asked_for_though_told_late(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    first = begun(stripe, name="Ada")
+    late = renamed(stripe, "Bob", at=stripe.now - 4)
+    stripe.trouble(Fault(kind=FaultKind.STALE, times=1))
+    notify(post, first)
+    ask(asking, post)
+    notify(post, late)
+    ask(asking, post)
+    at_once = stripe.requests
+    a_minute_later(stripe, post)
+
+    ask(asking, post)
+
+    assert (at_once, stripe.requests) == (1, 2)
+    assert post.rows("SELECT name FROM users") == [{"name": "Bob"}]
+
+
+def test_a_sweep_brings_what_no_thin_event_told_of_and_a_lagging_answer_leaves_out(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    notify(post, begun(stripe, name="Ada"), renamed(stripe, "Bob", at=stripe.now - 4))
+    ask(asking, post)
+    renamed(stripe, "Cleo", at=stripe.now + 30)
+    stripe.trouble(Fault(kind=FaultKind.STALE, times=1))
+    a_minute_later(stripe, post)
+    ask(asking, post)
+    before = post.rows("SELECT name FROM users")
+
+    swept = asking.sweep(grace_seconds=0)
+    post.drain()
+
+    assert swept is not None
+    assert (before, waiting(post), swept.missing) == ([{"name": "Bob"}], [], 1)
+    assert post.rows("SELECT name FROM users") == [{"name": "Cleo"}]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_sweep_brings_every_deletion_and_counts_those_that_no_thin_event_told_of(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, *, is_told: bool
+) -> None:
+    first = begun(stripe, name="Ada")
+    end = stripe.account.end(stripe.customer(deleted=True), at=START + 20)
+    stripe.trouble(Fault(kind=FaultKind.STALE))
+    notify(post, first, end if is_told else None)
+    ask(asking, post)
+
+    swept = asking.sweep(grace_seconds=0)
+    post.drain()
+
+    assert swept is not None
+    assert swept.missing == (0 if is_told else 1)
     assert post.rows("SELECT deleted_at IS NOT NULL AS deleted FROM users") == [{"deleted": True}]
 
 
