@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +21,7 @@ from cogento import failpoints
 from cogento.accounts import working_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Iterator, MutableMapping
 
     Fields: TypeAlias = MutableMapping[str, Any]
 
@@ -61,6 +62,20 @@ def configure(
         # At the highest level, so that no LOG_LEVEL hides it.
         structlog.get_logger().critical("failpoints_armed", failpoints=failpoints.armed)
     _start_tracing(process)
+
+
+@contextmanager
+def logs_aside(*, least: int = logging.WARNING) -> Iterator[None]:
+    """Keep the log out of what a command prints: warnings and worse go to standard error."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def report(error: BaseException) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -123,6 +123,12 @@ class Commands(click.Group):
         if cmd_name not in OF_ALL_ACCOUNTS:
             _add_option("--account", account_option, command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with its log apart from what it prints; the console sets up a log of its own."""
+        reporting = importlib.import_module("cogento.reporting")
+        with reporting.logs_aside():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

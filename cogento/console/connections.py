@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-import structlog
 from pydantic_settings import BaseSettings
 
 from cogento import runtime
@@ -25,6 +23,7 @@ from cogento.queue.durable_scripts import TIMEOUT_SECONDS
 from cogento.queue.errors import MailboxDenied, MailboxUnavailable
 from cogento.queue.mailboxes import Mailboxes
 from cogento.reconcile.reconciliation import Reconciliation
+from cogento.reporting import logs_aside
 from cogento.settings import (
     EX_CONFIG,
     ConsoleSettings,
@@ -106,21 +105,7 @@ def open_dead_letters(*, name: str) -> Iterator[DeadLetterService]:
 
 def silent_logs() -> AbstractContextManager[None]:
     """Log nothing, for a command that prints everything itself."""
-    return _logs_aside(least=logging.CRITICAL)
-
-
-@contextmanager
-def _logs_aside(least: int = logging.WARNING) -> Iterator[None]:
-    """Keep the log out of what a command prints: warnings and worse go to standard error."""
-    before = structlog.get_config()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
+    return logs_aside(least=logging.CRITICAL)
 
 
 @contextmanager
@@ -128,7 +113,7 @@ def open_reconciliation(*, name: str) -> Iterator[Reconciliation]:
     """Open everything that asking Stripe needs: mailboxes, tables, and access to Stripe."""
     settings = _load_for_command(ReconcileSettings)
     key_variable = settings.variable("stripe_api_key")
-    with _logs_aside(), friendly_errors(key_variable=key_variable):
+    with friendly_errors(key_variable=key_variable):
         mailboxes = connect(settings, timeout_seconds=COMMAND_SECONDS)
         try:
             runtime.run(mailboxes.check_at_start())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,9 +42,10 @@ def test_webhook_that_does_not_answer_changes_nothing_about_the_check(
     monkeypatch.setattr("cogento.console.alerting.PAUSES_SECONDS", (0.0,))
     webhook.server_close()
     waiting("customer.created", builders.customer())
-    checked = run("status", "--check")
+    checked = run("status", "--check", "--json")
     assert checked.exit_code == 2
-    assert "no worker" in checked.output
+    assert json.loads(checked.stdout)["level"] == "critical"
+    assert "alert_not_sent" in checked.stderr
 
 
 def test_status_without_check_tells_nobody(run: Run, waiting: Happened, webhook: Webhook) -> None:

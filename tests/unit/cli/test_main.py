@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from cogento import VERSION
@@ -75,6 +76,18 @@ def test_command_like_no_other_is_answered_with_where_they_are_listed() -> None:
 
 def test_misspelt_subcommand_is_answered_with_the_one_that_is_meant() -> None:
     assert "Did you mean 'list'?" in CliRunner().invoke(main, ["letters", "lst"]).stderr
+
+
+def test_what_a_command_logs_is_apart_from_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def status() -> None:
+        click.echo("{}")
+        structlog.get_logger().error("alert_not_sent")
+
+    monkeypatch.setattr(main, "get_command", lambda *_: status)
+    told = CliRunner().invoke(main, ["status"])
+    assert told.stdout == "{}\n"
+    assert "alert_not_sent" in told.stderr
 
 
 def test_version_is_told() -> None:
