@@ -56,7 +56,7 @@ log = structlog.get_logger()
 
 
 class _OvertakenError(Exception):
-    """Another process moves mailboxes by now, or may do so."""
+    """Another process moves mailboxes by now, or may do so; or what the new layout was made from has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,7 @@ class ShardMove:
 
     async def _change(self, before: Layout) -> None:
         layout = before.begun_again() if before.is_changing else before.changed_to(self._wanted_count)
-        await self._copy_halt(layout)
-        await self._write(before, layout)
+        await self._write(before, layout, await self._copy_halt(layout))
         if not before.is_changing:
             log.info("shards_change_begun", before=layout.former.count, after=layout.current.count)
             await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
@@ -210,26 +209,34 @@ class ShardMove:
         await self._write(layout, layout.settled())
         log.info("shards_changed", before=layout.former.count, after=layout.current.count)
 
-    async def _write(self, before: Layout, after: Layout) -> None:
-        terms = (await self._clock.now_ms(), before.text, after.text)
+    async def _write(self, before: Layout, after: Layout, *halt: bytes) -> None:
+        """Write the layout down, unless the first shard has another pause of everything by now than the one given.
+
+        So the new shards have it before anybody uses them; where it has changed, or memory is full, the next run tries again.
+        """
+        terms: list[Argument] = [await self._clock.now_ms(), before.text, after.text, *halt]
         (text,) = await self._scripts.run(self._client, [Call("relayout", self._layouts.first_tag, terms)])
         if text is None or text != after.text.encode():
             raise _OvertakenError
         self._layouts.learn(text)
 
-    async def _copy_halt(self, layout: Layout) -> None:
-        """Copy the pause of everything, or its absence, to the new shards; again if it has changed meanwhile."""
+    async def _copy_halt(self, layout: Layout) -> bytes:
+        """Copy the pause of everything, or its absence, to the new shards; again if it has changed meanwhile.
+
+        Returns the first shard's, empty for none.
+        """
         while True:
-            halt = await self._halt(layout)
+            first, halt = await self._halt(layout)
             for tag in layout.tags[layout.former.count :]:
                 key = keys.halted_key(tag)
                 await (self._client.ask("DEL", key) if halt is None else self._client.ask("SET", key, halt))
-            if await self._halt(layout) == halt:
-                return
+            if await self._halt(layout) == (first, halt):
+                return first or b""
 
-    async def _halt(self, layout: Layout) -> bytes | None:
+    async def _halt(self, layout: Layout) -> tuple[bytes | None, bytes | None]:
+        """Return the pause of everything that the first shard has, and the one that any former shard has."""
         values = [await self._client.ask("GET", keys.halted_key(tag)) for tag in layout.former.tags]
-        return next((value for value in values if value is not None), None)
+        return values[0], next((value for value in values if value is not None), None)
 
     async def _move_all(self, layout: Layout) -> _Pass:
         """Move every customer that has another home and is not leased; where none is left, stored events without a mailbox.

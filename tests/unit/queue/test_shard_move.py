@@ -171,6 +171,34 @@ def test_a_pause_of_everything_holds_new_shards_too(
     assert taken(claim(worker)) == {"cus_a": ["evt_1"], "cus_b": ["evt_2"]}
 
 
+def test_a_pause_of_everything_that_begins_just_before_a_change_holds_new_shards_too(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    run, written = DurableScripts.run, list[Layout]()
+    found: list[object] = []
+
+    async def use_new_shards(
+        self: DurableScripts, client_: RedisClient, calls: Sequence[Call]
+    ) -> list[Reply]:
+        if calls[0].script == "relayout" and not written:
+            await mailboxes.looped.pause()
+        replies = await run(self, client_, calls)
+        written.append(layout(client))
+        if calls[0].script == "relayout" and layout(client).is_changing:
+            await mailboxes.looped.put([envelope("evt_2", customer="cus_c")])
+            found.append(await mailboxes.looped.claim(max_customers=9, max_events=9, lease_seconds=10))
+        return replies
+
+    worker = LoopedMailboxes.on(client, clock=clock, shards=6)
+    worker.workers.beat(Heartbeat("host:1", "1", START_MS, None, 6), {})
+    monkeypatch.setattr(DurableScripts, "run", use_new_shards)
+    worker.shard_move().run()
+    worker.shard_move().run()
+    assert layout(client).current == ShardSet(6)
+    assert found == [None]
+
+
 def test_a_pause_of_everything_that_is_ended_is_over_although_a_shard_that_was_still_has_it(
     mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
 ) -> None:
