@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cogento.events.envelope import Envelope
+    from cogento.events.names import EventId
     from cogento.events.outcomes import Source
     from cogento.queue.mailboxes import Mailboxes
     from cogento.stripe.requests import StripeAnswer
@@ -25,22 +26,37 @@ class QueueFullError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of a put, by ids of events: `new` were not waiting already, `refused` are not queued, because a queue is full."""
+
+    new: frozenset[EventId] = frozenset()
+    refused: frozenset[EventId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Enqueuer:
     """Puts envelopes into their customers' queues; `wake_workers` sends a wake-up, blocks and never raises."""
 
     mailboxes: Mailboxes
     wake_workers: Callable[[], object]
 
-    async def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
-        """Put envelopes; returns how many of them were not waiting already. Raises QueueFullError if any queue is full."""
+    async def put(self, envelopes: Sequence[Envelope], *, source: Source) -> None:
+        """Put envelopes; raises QueueFullError if any queue is full."""
+        if (await self.put_what_fits(envelopes, source=source)).refused:
+            raise QueueFullError("a mailbox is full")
+
+    async def put_what_fits(self, envelopes: Sequence[Envelope], *, source: Source) -> Enqueued:
+        """Put envelopes into the queues that are not full."""
         if not envelopes:
-            return 0
+            return Enqueued()
         puts = await self.mailboxes.put(envelopes, source=source)
         if any(put.needs_wakeup for put in puts):
             await asyncio.to_thread(self.wake_workers)
-        if any(put.result is PutResult.FULL for put in puts):
-            raise QueueFullError("a mailbox is full")
-        return sum(put.result is PutResult.QUEUED for put in puts)
+        results = [(envelope.event_id, put.result) for envelope, put in zip(envelopes, puts, strict=True)]
+        return Enqueued(
+            new=frozenset(event_id for event_id, result in results if result is PutResult.QUEUED),
+            refused=frozenset(event_id for event_id, result in results if result is PutResult.FULL),
+        )
 
 
 def fetched_envelope(answer: StripeAnswer) -> Envelope:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cogento.reconcile.enqueue import QueueFullError
 from cogento.reconcile.reconciliation import OwnAccountError
 from cogento.reconcile.sweep import OVERLAP_SECONDS, POLL_OVERLAP_SECONDS
 from cogento.retries import INTERVALS, FailureClass, next_delay
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 
 
 class EventPoll:
-    """One worker's part in polling; it rests while Stripe does not answer. Raises what Redis and Postgres raise."""
+    """One worker's part in polling; it rests while Stripe does not answer or a mailbox is full. Raises what Redis and Postgres raise."""
 
     def __init__(
         self,
@@ -60,15 +61,18 @@ class EventPoll:
             self._rests_until = begun + INTERVALS.sweep_seconds
             return
         except StripeApiError as error:
+            self._rest(error, at_least_seconds=error.retry_after_seconds or 0)
+            return
+        except QueueFullError as error:
             self._rest(error)
             return
         self._failures = 0
         if is_far and swept is not None and swept.is_whole:
             self._looks_far_at = begun + INTERVALS.sweep_seconds
 
-    def _rest(self, error: StripeApiError) -> None:
+    def _rest(self, error: Exception, *, at_least_seconds: float = 0) -> None:
         self._failures += 1
         delay = next_delay(FailureClass.INFRASTRUCTURE, self._failures, jitter=self._jitter())
-        pause = max(self._every_seconds, delay, error.retry_after_seconds or 0)
+        pause = max(self._every_seconds, delay, at_least_seconds)
         self._rests_until = self._clock() + pause
         log.warning("poll_failed", reason=str(error), again_in_seconds=round(pause, 1))

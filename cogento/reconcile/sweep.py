@@ -18,6 +18,7 @@ from cogento.events.errors import RejectedError
 from cogento.events.fence import is_placeholder
 from cogento.events.kinds import KINDS
 from cogento.events.outcomes import Source
+from cogento.reconcile.enqueue import QueueFullError
 from cogento.store.progress import BEFORE_ALL_EVENTS, ListedEvent
 from cogento.store.refetches import SnapshotEvent
 
@@ -60,7 +61,7 @@ MAX_AWAITED = 10_000
 class Swept:
     """What a sweep has done: from which Unix second to which, how far it has come, and how many events it listed and found missing.
 
-    Missing are those that were neither in the ledger nor in a mailbox.
+    Missing are those that were neither in the ledger nor in a mailbox; `refused` are those whose mailbox is full.
     """
 
     since: int
@@ -68,6 +69,7 @@ class Swept:
     at: int
     listed: int = 0
     missing: int = 0
+    refused: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -78,6 +80,14 @@ class Swept:
     def share(self) -> float:
         """How much of its time is done, from 0 to 1."""
         return 1.0 if self.is_whole else (self.at - self.since) / (self.until - self.since)
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """Of a page: events that were neither waiting already nor told of by a thin event, and those whose mailbox is full."""
+
+    missing: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +103,10 @@ class SweepScope:
 
 
 class EventSweep:
-    """Sweeps; the caller must hold the leader lease. Raises what Stripe, Redis and Postgres raise, and loses nothing then."""
+    """Sweeps; the caller must hold the leader lease. Raises what Stripe, Redis and Postgres raise, and loses nothing then.
+
+    A full mailbox holds up no other: everything is listed, but the watermark stays before the first event that found no room.
+    """
 
     def __init__(
         self, stripe: Stripe, store: Store, mailboxes: Mailboxes, enqueuer: Enqueuer, *, fence: Fence
@@ -106,7 +119,7 @@ class EventSweep:
         self._enqueuer = enqueuer
 
     async def run(self, scope: SweepScope, *, report: Callable[[Swept], object]) -> Swept:
-        """Sweep as the scope says."""
+        """Sweep as the scope says. Raises QueueFullError at the end if a mailbox was full."""
         now = await self._stripe.api.now()
         since = await self._beginning(now, scope.overlap_seconds)
         swept = Swept(since=since, until=max(now - scope.grace_seconds, since), at=since)
@@ -114,10 +127,12 @@ class EventSweep:
         while not swept.is_whole and await self._has_room():
             swept = await self._sweep_slice(swept, slices, scope)
             report(swept)
-        if swept.is_whole:
+        if swept.is_whole and not swept.refused:
             await self._sweeps.finish()
         if not scope.replaces_webhooks:  # a poll runs every few seconds
             log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
+        if swept.refused:
+            raise QueueFullError(f"{swept.refused} events do not fit into mailboxes that are full")
         return swept
 
     async def _beginning(self, now: int, overlap_seconds: int) -> int:
@@ -160,13 +175,20 @@ class EventSweep:
 
     async def _sweep_slice(self, swept: Swept, slices: Slices, scope: SweepScope) -> Swept:
         before = slices.end_after(swept.at)
-        listed = missing = pages = 0
+        pages = 0
         async for page in self._pages(swept.at, before):
-            listed, missing, pages = listed + len(page), missing + await self._bring(page, scope), pages + 1
-        await self._sweeps.advance(before)
+            brought, pages = await self._bring(page, scope), pages + 1
+            swept = replace(
+                swept,
+                listed=swept.listed + len(page),
+                missing=swept.missing + brought.missing,
+                refused=swept.refused + brought.refused,
+            )
+        if not swept.refused:
+            await self._sweeps.advance(before)
         parts = len(range(0, len(TYPES), TYPES_AT_ONCE))
         slices.adapt(pages - parts + 1)  # each part has a page, even an empty one
-        return replace(swept, at=before, listed=swept.listed + listed, missing=swept.missing + missing)
+        return replace(swept, at=before)
 
     async def _pages(self, since: int, before: int) -> AsyncIterator[Sequence[Envelope]]:
         for first in range(0, len(TYPES), TYPES_AT_ONCE):
@@ -185,23 +207,20 @@ class EventSweep:
             log.warning("swept_event_fenced", event_id=envelope.event_id, reason=reason)
         return reason is None and not is_placeholder(envelope)
 
-    async def _bring(self, envelopes: Sequence[Envelope], scope: SweepScope) -> int:
-        """Put events that the ledger does not have into mailboxes, unless an answer of Stripe's replaces them.
-
-        Returns how many were missing: neither waiting already nor told of by a thin event.
-        """
+    async def _bring(self, envelopes: Sequence[Envelope], scope: SweepScope) -> _Brought:
+        """Put events that the ledger does not have into mailboxes, unless an answer of Stripe's replaces them."""
         unsettled = await self._unsettled(envelopes)
         coverage = await self._notices.coverage([_snapshot(one) for one in unsettled])
         wanted = [one for one in unsettled if one.event_id not in coverage.replaced]
         if not wanted:
-            return 0
-        told = [one for one in wanted if one.event_id in coverage.told]
-        await self._enqueuer.put(told, source=Source.SWEEP)
-        untold = [one for one in wanted if one.event_id not in coverage.told]
-        missing = await self._enqueuer.put(untold, source=Source.SWEEP)
-        awaited = [ListedEvent(envelope.event_id, envelope.created) for envelope in wanted]
+            return _Brought()
+        put = await self._enqueuer.put_what_fits(wanted, source=Source.SWEEP)
+        missing = len(put.new - coverage.told)
+        awaited = [
+            ListedEvent(one.event_id, one.created) for one in wanted if one.event_id not in put.refused
+        ]
         await self._sweeps.note(missing=0 if scope.replaces_webhooks else missing, awaited=awaited)
-        return missing
+        return _Brought(missing, len(put.refused))
 
     async def _unsettled(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         seen = [ListedEvent(envelope.event_id, envelope.created) for envelope in envelopes]

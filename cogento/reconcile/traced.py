@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from cogento.reconcile.enqueue import Enqueuer
+from cogento.reconcile.enqueue import Enqueued, Enqueuer
 from cogento.reconcile.refetch import ObjectFetcher
 from cogento.tracing import SpanKind, pack_current, span
 
@@ -37,13 +37,13 @@ class TracedEnqueuer(Enqueuer):
 
     __slots__ = ()
 
-    async def put(self, envelopes: Sequence[Envelope], *, source: Source) -> int:
-        """As Enqueuer.put."""
+    async def put_what_fits(self, envelopes: Sequence[Envelope], *, source: Source) -> Enqueued:
+        """As Enqueuer.put_what_fits."""
         if not envelopes:
-            return 0
+            return Enqueued()
         size: Attributes = {"cogento.events": len(envelopes), "cogento.source": source}
         with span("put into mailboxes", size, kind=SpanKind.PRODUCER):
             trace = pack_current()
-            return await super().put(
+            return await super().put_what_fits(
                 [structs.replace(envelope, trace=trace) for envelope in envelopes], source=source
             )

@@ -10,9 +10,11 @@ import redis
 import structlog
 
 from cogento import runtime
+from cogento.events.names import CustomerId
 from cogento.local.stripe.errors import Fault, FaultKind
+from cogento.queue.claims import Limits
 from cogento.reconcile.poll import EventPoll
-from cogento.reconcile.sweep import OVERLAP_SECONDS, POLL_OVERLAP_SECONDS, REACH_SECONDS
+from cogento.reconcile.sweep import OVERLAP_SECONDS, POLL_OVERLAP_SECONDS, REACH_SECONDS, Slices
 from cogento.retries import INTERVALS
 from tests.support.simulated_stripe import compared, deliver, open_reconciliation
 from tests.support.stripe_histories import START
@@ -218,6 +220,33 @@ def test_while_stripe_does_not_answer_polls_rest_longer_and_longer_and_lose_noth
     assert pauses == sorted(pauses)
     assert pauses[0] < 10 < pauses[-1]
     assert len(pauses) < 15
+    assert compared(stripe, post).differences == ()
+
+
+def test_while_a_mailbox_is_full_others_are_polled_and_nothing_is_passed_over(
+    stripe: SimulatedStripe, polling: Polling, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Slices, "LENGTHS", (300, 300, 300, 300))
+    begun = stripe.now
+    post.mailboxes.looped.enqueue.limits = Limits(customer_events=1)
+    post.mailboxes.pause(CustomerId("cus_1"))
+    ada = stripe.customer(name="Ada")
+    stripe.account.begin(stripe.customer("cus_9", name="Eve"), at=begun + 1)
+    stripe.account.begin(ada, at=begun + 2)
+    for number in range(120):  # newer than Eve, and more than a page
+        stripe.account.change(replace(ada, name=f"Ada {number}"), at=begun + 3)
+    stripe.account.begin(stripe.customer("cus_8", name="Zoe"), at=begun + 900)
+    stripe.now += 1000
+    polling.run()
+    post.drain()
+    others = post.rows("SELECT name FROM users ORDER BY name")
+    post.mailboxes.looped.enqueue.limits = Limits()
+    post.mailboxes.resume(CustomerId("cus_1"))
+
+    polling.run(after_seconds=60)
+    post.drain()
+
+    assert others == [{"name": "Eve"}, {"name": "Zoe"}]
     assert compared(stripe, post).differences == ()
 
 
