@@ -216,8 +216,8 @@ def describe_row_since(letter: Letter, row: LetterRow) -> str:
 
 
 def _describe_doubt(shown: EventId, tie: Tie) -> str:
-    if tie.contradicted:
-        return "Stripe's own answer shows a state that its events say was left; it is asked again"
+    if tie.doubted:
+        return "Stripe's own answer shows a state that may have been left by the events before it; Stripe is asked again"
     if tie.why in {Why.AMBIGUOUS, Why.BROKEN}:
         return tie.why
     if tie.partial:

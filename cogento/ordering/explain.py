@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cogento.events.names import EventId
 from cogento.ordering import rules
 from cogento.ordering.evidence import unpack
-from cogento.ordering.order import without_outdated_answers
+from cogento.ordering.order import as_answered, not_yet_believed, without_outdated_answers
 from cogento.ordering.walks import States, Why, newest_cluster, possible_ends, possibly_last, states_before
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Choice(StrEnum):
     """Why the shown event was chosen among those that may be the last; the end of a sentence."""
 
     ONLY_STATE = "the state it shows is the only one in which they can have ended"
+    ANSWERED = "of these states Stripe's latest answer shows this one, and is believed once it is a minute later than the events (R10)"
     EDGE = "of these states only the one it shows was reached by a change; the others were only seen (R5)"
     GROWN = "what mostly grows is greatest where its state is shown (R7)"
     NEWEST_SECOND = "its state is that of the greatest second (R8)"
@@ -57,7 +58,7 @@ class Tie:
     `before` are the states in which the object may have been before them, `ends` those in which they may have left it; `why`
     says how the ends were found, `choice` why the shown event was taken from those that may be the last (None: nothing is
     known). `sure` is false as well where the shown one is `partial`, not carrying the whole object, where Stripe's latest answer
-    is `contradicted` by the events, and where later events may have been dropped or links are missing.
+    is `doubted` because of the events, and where later events may have been dropped or links are missing.
     """
 
     events: tuple[TiedEvent, ...]
@@ -66,7 +67,7 @@ class Tie:
     why: Why
     choice: Choice | None
     partial: bool
-    contradicted: bool
+    doubted: bool
     sure: bool
 
 
@@ -77,7 +78,7 @@ def tie_of(stored: bytes, shown: EventId) -> Tie:
     """
     whole = unpack(stored)
     evidence = without_outdated_answers(whole)
-    is_contradicted = evidence.records[:1] != whole.records[:1]
+    doubted = not_yet_believed(whole, evidence)
     ends = possible_ends(evidence)
     tied = newest_cluster(evidence)
     last = possibly_last(tied) if tied else []
@@ -87,19 +88,22 @@ def tie_of(stored: bytes, shown: EventId) -> Tie:
         before=_names(states_before(evidence)),
         ends=_names(ends.states),
         why=ends.why,
-        choice=_choice([event for event in last if event.state in ends.states]),
+        choice=_choice([event for event in last if event.state in ends.states], doubted),
         partial=is_partial,
-        contradicted=is_contradicted,
-        sure=ends.are_sure and not is_partial and not is_contradicted,
+        doubted=doubted is not None,
+        sure=ends.are_sure and not is_partial and doubted is None,
     )
 
 
-def _choice(candidates: Sequence[EventRecord]) -> Choice | None:
-    """Retrace `cogento.ordering.order.choose`, and name the first rule that left one state."""
+def _choice(candidates: Sequence[EventRecord], doubted: EventRecord | None) -> Choice | None:
+    """Retrace the choice in `cogento.ordering.order`, and name the first rule that left one state."""
     if not candidates:
         return None
     if _is_one_state(candidates):
         return Choice.ONLY_STATE
+    candidates = as_answered(candidates, doubted)
+    if _is_one_state(candidates):
+        return Choice.ANSWERED
     edges = rules.edges_first(candidates)
     if _is_one_state(edges):
         return Choice.EDGE

@@ -15,8 +15,8 @@ every order, split and repetition of the same events.
     R7  in doubt, what mostly grows hints at the later                       rules.most_grown
     R8  still undecided: the same choice everywhere, and the row is unsure   rules.greatest
     R9  a row remembers its newest tie groups, until newer ones come         memory.newest_groups
-    R10 a fetched state is a sighting, and outdated where the events know    order.is_outdated
-        that it was left
+    R10 a fetched state is a sighting, and not believed where events tell    order.is_outdated
+        that it may have been left within the last minute
 """
 
 from __future__ import annotations
@@ -89,11 +89,12 @@ def _decide_by_walks(current: CurrentRow | None, evidence: Evidence, versions: S
     ends = possible_ends(trusted)
     last = with_whole_id(possibly_last(trusted.candidates))
     ended = [event for event in last if event.state in ends.states]
-    shown = choose(ended or last)
+    doubted = not_yet_believed(stage, trusted)
+    shown = choose(as_answered(ended or last, doubted))
     recent = with_whole_id(newest_window(stage.candidates))
     values = row_values_of(shown, recent, current=current, evidence=evidence, fresh=fresh)
     changed = current is None or values.columns != current.columns
-    sure = bool(ended) and ends.are_sure and not shown.partial and trusted.records[:1] == stage.records[:1]
+    sure = bool(ended) and ends.are_sure and not shown.partial and doubted is None
     judged = _Judged(current, evidence, shown, changed=changed, sure=sure)
     return Decision(
         evidence=pack(values.remembered_in(stage)),
@@ -122,26 +123,46 @@ def choose(candidates: Sequence[EventRecord]) -> EventRecord:
 
 
 # R10: an answer of Stripe is a sighting with the second of Stripe's clock, and usually the latest state. But Stripe may answer
-# from a replica that lags: then it shows a state that, by the events, the object has left. Such an answer is remembered but not
-# shown, and the row is unsure, so that Stripe is asked again.
+# from a replica that lags: then it shows a state that the object has left. Such an answer is remembered but not believed, and
+# the row is unsure, so that Stripe is asked again. Until then it only helps to choose what the unsure row shows.
 
 
 def without_outdated_answers(evidence: Evidence) -> Evidence:
-    """Leave out the answers that are outdated; returns the same evidence where none is."""
+    """Leave out the answers that may be outdated; returns the same evidence where none is."""
     kept = tuple(one for one in evidence.records if not (one.fetched and is_outdated(one, evidence)))
     return evidence if len(kept) == len(evidence.records) else replace(evidence, records=kept)
 
 
 def is_outdated(answer: EventRecord, evidence: Evidence) -> bool:
-    """Tell whether the events before an answer prove that its state was left, too recently for the object to be back in it."""
+    """Tell whether the object may have left the state of an answer before it was given, by the events of the last minute.
+
+    Not where these surely end in that state, nor where it is one of several possible ends and no event leads from it.
+    """
     before = (event for event in evidence.records if not event.fetched and event.created <= answer.created)
     earlier = replace(evidence, records=tuple(before))
     last = rules.newest_delivered(earlier.candidates)
-    if last is None or last.created + LAG_SECONDS < answer.created:
+    if last is None or not _may_lag_behind(last, answer):
         return False
     ends = possible_ends(earlier)
-    seen = {state for event in earlier.all_events for state in (event.leads_from, event.state)}
-    return ends.are_sure and answer.state not in ends.states and answer.state in seen
+    events = earlier.all_events
+    if answer.state not in ends.states:
+        return any(answer.state in (event.leads_from, event.state) for event in events)
+    left = {event.before for event in events if _may_lag_behind(event, answer)}
+    return not ends.are_sure and answer.state in left
+
+
+def _may_lag_behind(event: EventRecord, answer: EventRecord) -> bool:
+    return event.created + LAG_SECONDS >= answer.created
+
+
+def not_yet_believed(evidence: Evidence, trusted: Evidence) -> EventRecord | None:
+    """The answer that is newer than all that is trusted: Stripe is asked again."""
+    return evidence.records[0] if evidence.records[:1] != trusted.records[:1] else None
+
+
+def as_answered(candidates: Sequence[EventRecord], answer: EventRecord | None) -> Sequence[EventRecord]:
+    """R10: where candidates are in doubt, an answer that is not believed yet decides which of them is shown."""
+    return [event for event in candidates if answer and event.state == answer.state] or candidates
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def test_f17_one_sweep_brings_back_a_day_without_webhooks_and_what_redis_held(sy
     wait_until(lambda: int(time.time()) > last, what="the end of the last event's second", seconds=60)
     wait_until(lambda: cogento(system, "sweep") is not None, what="our turn to sweep", seconds=60)
     wait_until(lambda: sender.status().waiting == 0, what="empty mailboxes", seconds=QUIET_SECONDS)
-    wait_until(lambda: cogento(system, "status")["unsure"] == 0, what="settled doubts", seconds=60)
+    wait_until(lambda: cogento(system, "status")["unsure"] == 0, what="settled doubts", seconds=150)
 
     verdict = system.check(sources_allowed=["sweep", "fetch"])
     assert lost >= EVENTS_OF_THE_DAY

@@ -35,8 +35,8 @@ def there_and_back(stripe: SimulatedStripe, post: Post) -> None:
     """Deliver a change and the change back, with nothing that says which came first."""
     ada = stripe.customer(name="Ada")
     stripe.account.begin(ada, at=START)
-    bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)
-    deliver(post, bob, stripe.account.change(ada, at=START + 50))
+    bob = stripe.account.change(replace(ada, name="Bob"), at=START + 30)
+    deliver(post, bob, stripe.account.change(ada, at=START + 30))
 
 
 def rows(post: Post) -> str:

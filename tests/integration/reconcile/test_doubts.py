@@ -52,12 +52,12 @@ def row(post: Post) -> dict[str, Any]:
     return found
 
 
-def there_and_back(stripe: SimulatedStripe, customer: str = "cus_1") -> list[Any]:
-    """A customer of which only a change and the change back are ever delivered: Ada, Bob, Ada."""
+def there_and_back(stripe: SimulatedStripe, customer: str = "cus_1", *, at: int = START + 30) -> list[Any]:
+    """A customer of which only a change and the change back are ever delivered, by default a minute ago: Ada, Bob, Ada."""
     ada = stripe.customer(customer, name="Ada")
     stripe.account.begin(ada, at=START)
-    bob = stripe.account.change(replace(ada, name="Bob"), at=START + 50)
-    return [bob, stripe.account.change(ada, at=START + 50)]
+    bob = stripe.account.change(replace(ada, name="Bob"), at=at)
+    return [bob, stripe.account.change(ada, at=at)]
 
 
 def is_end(event: Any) -> bool:
@@ -88,6 +88,24 @@ def test_what_events_cannot_decide_ends_in_stripes_truth(
     assert before["unsure"]
     assert row(post) == SETTLED
     assert compared(stripe, post).is_equal
+
+
+def test_a_state_that_was_left_within_the_last_minute_is_asked_for_again_until_it_is_believed(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    deliver(post, *there_and_back(stripe, at=stripe.now - 4))
+    post.drain()
+    ask(asking, post)
+    at_once = row(post)
+    stripe.now += 30
+    ask(asking, post)
+    within_the_minute = row(post)
+    stripe.now += 30
+
+    ask(asking, post)
+
+    assert at_once == within_the_minute == {"name": "Ada", "unsure": True}
+    assert row(post) == SETTLED
 
 
 def test_an_answer_stands_in_the_ledger_with_its_source(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("impatient")
 
 Bodies = list[bytes]
-TIE = START + 50
+TIE = START + 30
 
 
 def lived(stripe: SimulatedStripe, *names: str) -> Sequence[AccountEvent]:

@@ -106,7 +106,7 @@ def test_deleted_row_says_so_and_nothing_of_its_address() -> None:
     assert said.startswith("Deleted in Stripe")
 
 
-def tie(why: Why, *events: TiedEvent, partial: bool = False, contradicted: bool = False) -> Tie:
+def tie(why: Why, *events: TiedEvent, partial: bool = False, doubted: bool = False) -> Tie:
     return Tie(
         events=events,
         before=frozenset(),
@@ -114,7 +114,7 @@ def tie(why: Why, *events: TiedEvent, partial: bool = False, contradicted: bool 
         why=why,
         choice=Choice.GREATEST_ID,
         partial=partial,
-        contradicted=contradicted,
+        doubted=doubted,
         sure=False,
     )
 
@@ -147,8 +147,8 @@ def test_row_of_an_event_without_the_whole_object_says_so() -> None:
     ]
 
 
-def test_row_of_an_answer_that_its_events_contradict_says_so() -> None:
-    (told,) = describe_ambiguity(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), contradicted=True))
+def test_row_whose_answer_is_not_believed_yet_says_so() -> None:
+    (told,) = describe_ambiguity(SUB, EVT_2, tie(Why.ALIKE, tied("evt_2"), doubted=True))
     assert "Stripe's own answer" in told
 
 

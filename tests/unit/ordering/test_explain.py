@@ -85,6 +85,7 @@ def test_a_row_without_evidence_has_no_tie() -> None:
         ([THERE, replace(BACK, created=NOW + 1)], Choice.NEWEST_SECOND),
         ([UNLINKED, version("evt_4", NOW, "z")], Choice.EDGE),
         ([version("evt_1", NOW, "x"), version("evt_2", NOW, "y")], Choice.GREATEST_ID),
+        ([THERE, BACK, version("evt_fetched", NOW + 4, "b", fetched=True)], Choice.ANSWERED),
     ],
 )
 def test_says_why_the_shown_event_was_chosen(versions: list[Version], choice: Choice) -> None:
@@ -97,6 +98,7 @@ def test_says_why_the_shown_event_was_chosen(versions: list[Version], choice: Ch
         ([THERE, BACK], "evt_2"),
         ([replace(THERE, created=NOW + 1), BACK], "evt_1"),
         ([UNLINKED, version("evt_4", NOW, "z")], "evt_3"),
+        ([THERE, BACK, version("evt_fetched", NOW + 4, "b", fetched=True)], "evt_1"),
     ],
 )
 def test_names_the_rule_that_the_decision_followed(versions: list[Version], shown: str) -> None:
@@ -116,10 +118,10 @@ def test_says_that_the_shown_event_does_not_carry_the_whole_object() -> None:
     assert tie(replace(THERE, partial=True)).partial
 
 
-def test_an_answer_that_the_events_contradict_is_told_and_is_none_of_the_tied() -> None:
+def test_an_answer_that_is_not_believed_is_told_and_is_none_of_the_tied() -> None:
     outdated = version("evt_fetched", NOW + 4, "a", fetched=True)
 
     told = tie(BORN, THERE, outdated)
 
-    assert (told.contradicted, told.sure) == (True, False)
+    assert (told.doubted, told.sure) == (True, False)
     assert [event.event_id for event in told.events] == ["evt_1"]

@@ -80,7 +80,7 @@ def test_a_believed_answer_is_the_state_before_what_comes_later() -> None:
 
 
 def test_an_answer_becomes_true_again_when_the_way_back_to_it_is_told() -> None:
-    back = version("evt_2", NOW + 3, "incomplete", "active")
+    back = version("evt_2", NOW + 6, "incomplete", "active")
 
     row = only(ACTIVATED, answer(8, "incomplete"), back)
 
@@ -93,13 +93,66 @@ def test_an_answer_never_beats_a_later_event() -> None:
     assert (row.last_event_id, row.sure) == ("evt_2", True)
 
 
-def test_an_answer_settles_there_and_back() -> None:
+def test_an_answer_of_a_minute_later_settles_there_and_back() -> None:
+    there, back = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")
+    settling = answer(LAG_SECONDS + 1, "b")
+
+    assert {row_after([*order]) for order in permutations([[there], [back], [settling]])} == {
+        only(there, back, settling)
+    }
+    assert only(there, back, settling).sure
+
+
+@pytest.mark.parametrize("shown", ["a", "b"])
+def test_of_there_and_back_an_earlier_answer_chooses_what_the_unsure_row_shows(shown: str) -> None:
     there, back = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")
 
-    assert {row_after([*order]) for order in permutations([[there], [back], [answer(4, "b")]])} == {
-        only(there, back, answer(4, "b"))
-    }
-    assert only(there, back, answer(4, "b")).sure
+    row = only(there, back, answer(4, shown))
+
+    assert (row.columns, row.sure) == (columns(shown), False)
+
+
+UNLINKED = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "d", "c")
+"""Two changes between which a third is missing."""
+
+
+@pytest.mark.parametrize("left", ["a", "c"])
+def test_where_a_link_is_missing_an_answer_that_shows_what_was_just_left_is_not_believed(left: str) -> None:
+    row = only(*UNLINKED, answer(4, left))
+
+    assert (row.columns, row.sure) in ((columns("b"), False), (columns("d"), False))
+
+
+@pytest.mark.parametrize("left", ["a", "b"])
+def test_a_state_that_was_left_in_an_undecided_burst_is_not_believed_although_it_may_be_the_last(
+    left: str,
+) -> None:
+    there, back = version("evt_1", NOW, "b", "a"), version("evt_2", NOW, "a", "b")
+    unlinked = version("evt_3", NOW, "d", "c")
+
+    assert not only(there, back, unlinked, answer(4, left)).sure
+
+
+@pytest.mark.parametrize("end", ["b", "d"])
+def test_an_answer_that_shows_an_end_which_no_event_leads_from_settles_a_missing_link(end: str) -> None:
+    row = only(*UNLINKED, answer(4, end))
+
+    assert (row.columns, row.sure) == (columns(end), True)
+
+
+@pytest.mark.parametrize("left", ["a", "c"])
+def test_a_missing_link_keeps_no_answer_of_a_minute_later_from_being_believed(left: str) -> None:
+    row = only(*UNLINKED, answer(4, left, "evt_f1"), answer(LAG_SECONDS + 1, left, "evt_f2"))
+
+    assert (row.last_event_id, row.sure) == ("evt_f2", True)
+
+
+def test_what_was_left_more_than_a_minute_ago_is_believed_where_it_may_be_the_last() -> None:
+    long_ago = version("evt_0", NOW - LAG_SECONDS, "c", "b")
+
+    row = only(long_ago, *UNLINKED, answer(4, "b"))
+
+    assert (row.last_event_id, row.sure) == ("evt_fetched", True)
 
 
 def test_a_customer_is_read_from_an_answer() -> None:

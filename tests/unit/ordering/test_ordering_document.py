@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cogento.ordering import order as ordering
-from cogento.ordering.order import Lifecycle, Version
+from cogento.ordering.order import LAG_SECONDS, Lifecycle, Version
 from tests.support.builders import NOW
 from tests.support.model.deliveries import one_by_one, steps
 from tests.support.model.histories import version
@@ -82,11 +82,21 @@ def test_there_and_back_first_seen_so_is_unsure_until_monday_comes() -> None:
     assert [decision.sure for decision in decisions] == [False, True]
 
 
-def test_an_answer_settles_a_doubt_only_past_the_window() -> None:
-    soon = replace(MONDAY, created=NOW + 2, fetched=True)
-    later = replace(soon, created=NOW + 3)
+def test_an_answer_settles_there_and_back_only_after_a_minute() -> None:
+    soon = replace(MONDAY, created=NOW + LAG_SECONDS, fetched=True)
+    later = replace(soon, created=NOW + LAG_SECONDS + 1)
 
     sure = [list(steps([[RESUMED, PAUSED], [answer]]))[-1].sure for answer in (soon, later)]
+
+    assert sure == [False, True]
+
+
+def test_an_answer_that_shows_what_no_event_left_settles_a_doubt_only_past_the_window() -> None:
+    unlinked = version("evt_X", NOW, "trialing", "incomplete")
+    soon = version("evt_fetched", NOW + 2, "trialing", fetched=True)
+    later = replace(soon, created=NOW + 3)
+
+    sure = [list(steps([[PAUSED, unlinked], [answer]]))[-1].sure for answer in (soon, later)]
 
     assert sure == [False, True]
 
