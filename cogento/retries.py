@@ -197,6 +197,7 @@ class RefetchPolicy:
     quiet_seconds: float = 3.0  # without an event: the answer is then surely later (docs/ordering.md)
     longest_seconds: float = 15.0  # an object that keeps changing is fetched after so long all the same
     dead_letter_seconds: float = 600.0  # after its event died: a later event or a person may come first
+    dead_answer_seconds: float = _DAY_SECONDS  # after an answer died: another one would probably die as well
     pause_seconds: float = 10.0  # until the same object is fetched again; doubled each time
     longest_pause_seconds: float = 300.0
     missing_seconds: float = 3600.0  # until Stripe is asked again for what it does not know

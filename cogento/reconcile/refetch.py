@@ -131,8 +131,9 @@ class AmbiguousRows:
         unknown = await self._mailboxes.parked_customers(
             quiet_seconds=REFETCH.quiet_seconds, limit=10 * MAX_AMBIGUOUS
         )
-        customers = (RefetchTarget(CUSTOMER, ObjectId(one), one) for one in unknown)
-        wanted = (*rows, *(doubt for doubt in customers if doubt.object_id not in resting))
+        customers = [RefetchTarget(CUSTOMER, ObjectId(one), one) for one in unknown]
+        dead = await self._rows.with_dead_answer([one.object_id for one in customers])
+        wanted = (*rows, *(one for one in customers if one.object_id not in resting | dead))
         return list(wanted[:MAX_AMBIGUOUS])
 
     async def _has_events(self, customer_id: CustomerId) -> bool:

@@ -36,6 +36,7 @@ _ANSWERED = query("refetches_answered")
 _GIVE_UP = query("refetches_give_up")
 _COVER = query("refetches_cover")
 _FORGET = query("refetches_forget")
+_DEAD_ANSWERS = query("refetches_dead_answers")
 _AMBIGUOUS_DUE = query_of_all("refetches_ambiguous_due")
 
 T = TypeVar("T", "Event", "Notice")
@@ -163,7 +164,13 @@ class PendingRefetches:
     ) -> list[RefetchRequest]:
         """Find objects to ask for: those not named again for `quiet_seconds`, and those that have waited for `longest_seconds`."""
         rows = await self._database.fetch(
-            _NOTICES_DUE, quiet_seconds, longest_seconds, list(besides), limit, list(KINDS_BY_NAME)
+            _NOTICES_DUE,
+            quiet_seconds,
+            longest_seconds,
+            list(besides),
+            limit,
+            list(KINDS_BY_NAME),
+            REFETCH.dead_answer_seconds,
         )
         return [RefetchRequest(**{**row, "kind": KINDS_BY_NAME[row["kind"]]}) for row in rows]
 
@@ -200,13 +207,25 @@ class UnsureRows:
     ) -> list[RefetchTarget]:
         """Find objects whose rows were not written to for `quiet_seconds`, without those in `besides`.
 
-        The object of a letter is no longer due once its row shows a later event than the letter's, or once an answer of Stripe
-        became a dead letter.
+        The object of a letter is no longer due once its row shows a later event than the letter's. Nothing is due for
+        `REFETCH.dead_answer_seconds` after an answer of Stripe's became a dead letter.
         """
         rows = await self._database.fetch(
-            _AMBIGUOUS_DUE, quiet_seconds, list(besides), limit, REFETCH.dead_letter_seconds
+            _AMBIGUOUS_DUE,
+            quiet_seconds,
+            list(besides),
+            limit,
+            REFETCH.dead_letter_seconds,
+            REFETCH.dead_answer_seconds,
         )
         return [target_of(row) for row in rows]
+
+    async def with_dead_answer(self, objects: Collection[ObjectId]) -> set[ObjectId]:
+        """Find which of these objects are not to be asked for, because an answer of Stripe's became a dead letter not long ago."""
+        if not objects:
+            return set()
+        rows = await self._database.fetch(_DEAD_ANSWERS, list(objects), REFETCH.dead_answer_seconds)
+        return {ObjectId(row["object_id"]) for row in rows}
 
 
 async def forget_requests(database: Database, *, days: int) -> None:

@@ -1,11 +1,12 @@
 -- Find objects that Stripe has to be asked for, the longest wait first: unsure rows that were not written for a while, and
 -- objects with an event that is a dead letter while the row shows no later event. For an object whose customer has no row, the
 -- customer is asked for, because the object's event would wait for it; the object itself if its letter names no customer, as
--- letters of thin events do. An answer that became a dead letter is not asked for again.
+-- letters of thin events do. Nothing is due for a while after an answer that is later than what left it open became a dead letter.
 -- $1 DOUBLE: seconds since the last write
 -- $2 VARCHAR[]: objects to leave out
 -- $3 BIGINT: maximum number of objects
 -- $4 DOUBLE: seconds since the event became a dead letter
+-- $5 DOUBLE: seconds since an answer became a dead letter, if it did
 WITH dead AS (
     SELECT
         letter.object_id,
@@ -14,20 +15,10 @@ WITH dead AS (
         letter.removal,
         letter.died_at
     FROM dead_letters AS letter
-    LEFT JOIN LATERAL (
-        SELECT one.id
-        FROM dead_letters AS one
-        WHERE
-            one.object_id = letter.object_id
-            AND one.event_type LIKE '%.fetched'
-            AND one.event_created_at > letter.event_created_at
-        LIMIT 1 -- as below: keeps the planner from reading whole tables
-    ) AS answer ON TRUE
     WHERE
         letter.status = 'open'
         AND letter.died_at < now() - make_interval(secs => $4::DOUBLE PRECISION)
         AND letter.event_type NOT LIKE '%.fetched'
-        AND answer.id IS NULL
 ),
 
 doubt AS (
@@ -35,7 +26,8 @@ doubt AS (
         'customer' AS kind,
         u.stripe_customer_id AS object_id,
         u.stripe_customer_id AS customer_id,
-        u.synced_at AS since
+        u.synced_at AS since,
+        u.stripe_updated_at AS open_at
     FROM users AS u
     WHERE
         u.unsure
@@ -46,7 +38,8 @@ doubt AS (
         '{name}',
         s.{stripe_id},
         u.stripe_customer_id,
-        s.synced_at
+        s.synced_at,
+        s.stripe_updated_at
     FROM {table} AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
     WHERE
@@ -58,7 +51,8 @@ doubt AS (
         'customer',
         dead.object_id,
         dead.object_id,
-        dead.died_at
+        dead.died_at,
+        dead.event_created_at
     FROM dead
     LEFT JOIN LATERAL (
         SELECT
@@ -77,7 +71,8 @@ doubt AS (
         CASE WHEN whose.is_unknown THEN 'customer' ELSE '{name}' END,
         CASE WHEN whose.is_unknown THEN dead.customer_id ELSE dead.object_id END,
         coalesce(owner.customer_id, dead.customer_id),
-        dead.died_at
+        dead.died_at,
+        dead.event_created_at
     FROM dead
     LEFT JOIN LATERAL (
         SELECT
@@ -107,16 +102,38 @@ doubt AS (
 )
 
 SELECT
-    kind,
-    object_id,
-    customer_id
+    doubt.kind,
+    doubt.object_id,
+    doubt.customer_id
 FROM doubt
-WHERE object_id <> ALL($2::VARCHAR[])
+LEFT JOIN LATERAL (
+    SELECT letter.id
+    FROM (
+        SELECT
+            one.id,
+            one.status,
+            one.died_at,
+            one.event_created_at
+        FROM dead_letters AS one
+        WHERE
+            one.object_id = doubt.object_id
+            AND one.event_type LIKE '%.fetched'
+        OFFSET 0 -- so that the planner goes by the object, however few letters it takes to be open
+    ) AS letter
+    WHERE
+        letter.status = 'open'
+        AND letter.died_at > now() - make_interval(secs => $5::DOUBLE PRECISION)
+        AND letter.event_created_at > doubt.open_at
+    LIMIT 1
+) AS dead_answer ON TRUE
+WHERE
+    doubt.object_id <> ALL($2::VARCHAR[])
+    AND dead_answer.id IS NULL
 GROUP BY
-    kind,
-    object_id,
-    customer_id
+    doubt.kind,
+    doubt.object_id,
+    doubt.customer_id
 ORDER BY
-    min(since),
-    object_id
+    min(doubt.since),
+    doubt.object_id
 LIMIT $3::BIGINT

@@ -1,24 +1,47 @@
 -- Find objects that Stripe has to be asked for: no thin event has named them again for a while, or they have waited for
--- long. The longest wait comes first.
+-- long. The longest wait comes first. Nothing is due for a while after an answer that is later than all thin events became a
+-- dead letter.
 -- $1 DOUBLE: minimum seconds since the last thin event
 -- $2 DOUBLE: or minimum seconds since the wait began
 -- $3 VARCHAR[]: ids of objects to leave out
 -- $4 BIGINT: maximum number of objects
 -- $5 VARCHAR[]: the kinds that this release knows
+-- $6 DOUBLE: seconds since an answer became a dead letter, if it did
 SELECT
-    kind,
-    object_id,
-    ends,
-    raw_body,
-    extract(EPOCH FROM now() - waits_since)::DOUBLE PRECISION AS waited_seconds
-FROM notices
+    known.kind,
+    known.object_id,
+    known.ends,
+    known.raw_body,
+    extract(EPOCH FROM now() - known.waits_since)::DOUBLE PRECISION AS waited_seconds
+FROM notices AS known
+LEFT JOIN LATERAL (
+    SELECT letter.id
+    FROM (
+        SELECT
+            one.id,
+            one.status,
+            one.died_at,
+            one.event_created_at
+        FROM dead_letters AS one
+        WHERE
+            one.object_id = known.object_id
+            AND one.event_type LIKE '%.fetched'
+        OFFSET 0 -- so that the planner goes by the object, however few letters it takes to be open
+    ) AS letter
+    WHERE
+        letter.status = 'open'
+        AND letter.died_at > now() - make_interval(secs => $6::DOUBLE PRECISION)
+        AND letter.event_created_at > known.told_at
+    LIMIT 1
+) AS dead_answer ON TRUE
 WHERE
-    waits_since <= now()
+    known.waits_since <= now()
     AND (
-        noticed_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
-        OR waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)
+        known.noticed_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
+        OR known.waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)
     )
-    AND object_id <> ALL($3::VARCHAR[])
-    AND kind = ANY($5::VARCHAR[])
-ORDER BY waits_since, object_id
+    AND known.object_id <> ALL($3::VARCHAR[])
+    AND known.kind = ANY($5::VARCHAR[])
+    AND dead_answer.id IS NULL
+ORDER BY known.waits_since, known.object_id
 LIMIT $4::BIGINT

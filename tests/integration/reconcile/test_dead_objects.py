@@ -9,11 +9,13 @@ import pytest
 
 from cogento import runtime
 from cogento.events.names import CustomerId
-from tests.support.simulated_stripe import compared, deliver, subscription
+from tests.support.simulated_stripe import compared, deliver, notify, subscription
 from tests.support.store_letters import letter
 from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cogento.local.stripe.events import AccountEvent
     from cogento.local.stripe.objects import Subscription
     from tests.support.looped import LoopedReconciliation
@@ -26,6 +28,7 @@ REFUSED = "ALTER TABLE {} ADD CONSTRAINT refused CHECK ({}) NOT VALID"
 ALLOWED = "ALTER TABLE {} DROP CONSTRAINT refused"
 LATER = "UPDATE dead_letters SET died_at = died_at - INTERVAL '{} s' RETURNING 1"
 ROWS = "SELECT name, deleted_at IS NOT NULL AS gone FROM users"
+TAKEN = "INSERT INTO users (email, stripe_customer_id) VALUES ('cus_1@example.com', 'app_1') RETURNING 1"
 LETTERS = "SELECT event_type, status FROM dead_letters ORDER BY id"
 
 
@@ -234,3 +237,64 @@ def test_a_letter_that_is_on_its_way_back_is_not_asked_for(
     ask(asking, post)
 
     assert stripe.requests == 0
+
+
+def unsure(stripe: SimulatedStripe, post: Post) -> None:
+    """A row that its events leave unsure, and whose answer dies: by then the customer is Bob."""
+    ada = stripe.customer(name="Ada")
+    stripe.account.begin(ada, at=START)
+    there = stripe.account.change(replace(ada, name="Cleo"), at=START + 50)
+    deliver(post, there, stripe.account.change(ada, at=START + 50))
+    post.drain()
+    stripe.account.change(replace(ada, name="Bob"), at=START + 60)
+    post.rows(REFUSED.format("users", "name <> 'Bob'"))
+
+
+def parked(stripe: SimulatedStripe, post: Post) -> None:
+    """A subscription that waits for its customer, whose address another program's row has."""
+    post.rows(TAKEN)
+    stripe.account.begin(stripe.customer(name="Bob"), at=START)
+    subscribed(stripe)
+    deliver(post, *stripe.account.history("sub_1"))
+
+
+def told(stripe: SimulatedStripe, post: Post) -> None:
+    """A thin event about a customer whose address another program's row has."""
+    post.rows(TAKEN)
+    notify(post, stripe.account.begin(stripe.customer(name="Bob"), at=START))
+
+
+@pytest.mark.parametrize("left_open", [unsure, parked, told])
+def test_whatever_the_reason_an_answer_that_dies_is_asked_for_again_a_day_later(
+    stripe: SimulatedStripe,
+    asking: LoopedReconciliation,
+    post: Post,
+    left_open: Callable[[SimulatedStripe, Post], None],
+) -> None:
+    left_open(stripe, post)
+    post.drain()
+    ask(asking, post)
+    stripe.now += 300
+    ask(asking, post)
+    on_the_day = stripe.requests
+    later(post, seconds=86_401)
+
+    ask(asking, post)
+
+    assert (on_the_day, stripe.requests) == (1, 2)
+
+
+def test_after_an_answer_that_died_the_next_thin_event_is_asked_for_at_once(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    told(stripe, post)
+    post.drain()
+    ask(asking, post)
+    stripe.now += 300
+    moved = stripe.customer(name="Bob", email="bob@example.com")
+    notify(post, stripe.account.change(moved, at=stripe.now - 100))
+    post.drain()
+
+    ask(asking, post)
+
+    assert post.rows("SELECT name FROM users WHERE stripe_customer_id = 'cus_1'") == [{"name": "Bob"}]

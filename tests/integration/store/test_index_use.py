@@ -43,6 +43,8 @@ HOT = (
     ("refetches_answered", "notices_pkey"),
     ("refetches_cover", "notices_pkey"),
     ("refetches_due", "idx_notices_waits_since"),
+    ("refetches_due", "idx_dead_letters_object_id"),
+    ("refetches_dead_answers", "idx_dead_letters_object_id"),
     ("repair_deleted_users", "idx_users_stripe_customer_id"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
     ("dead_letters_count", "idx_dead_letters_unresolved_removals"),
