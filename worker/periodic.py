@@ -32,7 +32,11 @@ class PeriodicTask:
     run: Callable[[], Awaitable[object]]
 
     async def repeat(self) -> NoReturn:
-        """Run at once and then at its interval, until cancelled; after a failure it runs again sooner."""
+        """Run at once and then at its interval, until cancelled; after a failure it runs again sooner.
+
+        It ends also where something below has lost the cancellation, as `asyncio.wait_for` of Python 3.11 may.
+        """
+        this = asyncio.current_task()
         while True:
             try:
                 await self.run()
@@ -42,4 +46,6 @@ class PeriodicTask:
             except Exception as error:
                 log.warning("periodic_task_failed", task=self.name, exc_info=error)
                 pause = min(self.interval_seconds, INTERVALS.after_failure_seconds)
+            if this is not None and this.cancelling():
+                raise asyncio.CancelledError
             await asyncio.sleep(pause)

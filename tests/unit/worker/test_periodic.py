@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -60,3 +61,21 @@ def test_a_task_under_way_is_cut_and_does_not_delay_the_stop() -> None:
         await repeated(PeriodicTask("slow", NEVER_AGAIN, hang), until=begun)
 
     asyncio.run(scenario())
+
+
+def test_a_task_ends_although_something_in_it_loses_the_cancellation() -> None:
+    async def scenario() -> None:
+        begun = asyncio.Event()
+
+        async def lose() -> None:
+            begun.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        await repeated(PeriodicTask("deaf", NEVER_AGAIN, lose), until=begun)
+
+    async def in_time() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await scenario()
+
+    asyncio.run(in_time())
