@@ -64,7 +64,7 @@ def test_a_task_under_way_is_cut_and_does_not_delay_the_stop() -> None:
 
 
 def test_a_task_ends_although_something_in_it_loses_the_cancellation() -> None:
-    async def scenario() -> None:
+    async def scenario() -> bool:
         begun = asyncio.Event()
 
         async def lose() -> None:
@@ -72,10 +72,10 @@ def test_a_task_ends_although_something_in_it_loses_the_cancellation() -> None:
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
 
-        await repeated(PeriodicTask("deaf", NEVER_AGAIN, lose), until=begun)
+        repeating = asyncio.create_task(PeriodicTask("deaf", NEVER_AGAIN, lose).repeat())
+        await begun.wait()
+        repeating.cancel()
+        await asyncio.wait({repeating}, timeout=PATIENCE)
+        return repeating.cancelled()
 
-    async def in_time() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await scenario()
-
-    asyncio.run(in_time())
+    assert asyncio.run(scenario())
