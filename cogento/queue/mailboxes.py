@@ -299,9 +299,8 @@ class Mailboxes:
         forms = {form for name in names for form in (name, name.lower(), name.title(), name.upper())}
         head: list[Argument] = [customer_id, len(known), *known, *sorted(forms)]
         now_ms, removed = await self.now_ms(), 0
-        for tag in (
-            await self._layouts.refresh()
-        ).tags:  # in this order: meanwhile its events may move from the first to the last
+        # In this order: meanwhile its events may move from the first to the last. Shards that were keep reasons of pauses.
+        for tag in (await self._layouts.refresh()).counted_tags:
             (reply,) = await self._server.run(Call("forget", tag, (now_ms, *head)))
             if reply < 0:
                 return None

@@ -212,6 +212,17 @@ def test_a_pause_of_everything_that_is_ended_is_over_although_a_shard_that_was_s
     assert not worker.status().everything_paused
 
 
+def test_a_reason_that_names_a_person_is_erased_also_in_shards_that_were(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
+) -> None:
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    change(client, clock, 3)
+    mailboxes.pause(who="ada", why="because of Bob")
+    worker = change(client, clock, 1)
+    worker.forget(CUS_B, known=[], names=["bob"])
+    assert not [value for key in client.keys("*:halted") if "Bob" in repr(value := client.get(key))]
+
+
 def test_nothing_changes_while_a_worker_wishes_for_another_number_or_does_not_say(
     mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
 ) -> None:
