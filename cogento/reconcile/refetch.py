@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,7 +28,7 @@ from cogento.store.refetches import RefetchTarget
 from cogento.stripe.errors import StripeApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cogento.events.envelope import Envelope
     from cogento.queue.mailboxes import Mailboxes
@@ -114,15 +114,16 @@ class AmbiguousRows:
         """Refetch what is in doubt now; returns whether there may be more."""
         page = await self._due()
         is_full = len(page) == MAX_AMBIGUOUS
-        doubts = [doubt for doubt in page if not await self._has_events(doubt.customer_id)]
+        doubts = [doubt for doubt in page if not await self._has_events(doubt)]
+        self._backoff.remember(doubt.object_id for doubt in page)
         if is_full:
             self._backoff.set_aside(
                 {doubt.object_id for doubt in page} - {doubt.object_id for doubt in doubts}
             )
         if doubts:
-            failures = await self._fetcher.fetch(doubts)
+            fetched = await self._fetcher.fetch(doubts)
             for doubt in doubts:
-                self._backoff.record(doubt.object_id, failures.get(doubt.object_id))
+                self._backoff.record(doubt.object_id, fetched)
         return is_full
 
     async def _due(self) -> list[RefetchTarget]:
@@ -136,9 +137,10 @@ class AmbiguousRows:
         wanted = (*rows, *(one for one in customers if one.object_id not in resting | dead))
         return list(wanted[:MAX_AMBIGUOUS])
 
-    async def _has_events(self, customer_id: CustomerId) -> bool:
+    async def _has_events(self, doubt: RefetchTarget) -> bool:
         """Whether events wait that may settle the doubt: an earlier answer, or paused ones."""
-        return (await self._mailboxes.view(customer_id)).waiting_total > 0
+        owner = self._backoff.customer_of(doubt.object_id)
+        return await _has_events(self._mailboxes, doubt.customer_id, owner=owner)
 
 
 class ThinEventObjects:
@@ -161,18 +163,17 @@ class ThinEventObjects:
         due = await self._due()
         is_full = len(due) == MAX_NAMED
         noticed = [one for one in due if not await self._has_events(one)]
+        self._backoff.remember(one.object_id for one in due)
         if is_full:
             self._backoff.set_aside({one.object_id for one in due} - {one.object_id for one in noticed})
         if not noticed:
             return is_full
-        failures = await self._fetcher.fetch(
+        fetched = await self._fetcher.fetch(
             [RefetchTarget(one.kind, one.object_id, _queue_of(one)) for one in noticed]
         )
         for one in noticed:
-            self._backoff.record(
-                one.object_id, failures.get(one.object_id), waited_seconds=one.waited_seconds
-            )
-        missing = {object_id for object_id, error in failures.items() if error.is_missing}
+            self._backoff.record(one.object_id, fetched, waited_seconds=one.waited_seconds)
+        missing = {object_id for object_id, error in fetched.failures.items() if error.is_missing}
         too_late = (one for one in noticed if one.waited_seconds > PARKING.limit_seconds)
         await self._give_up([one for one in too_late if one.object_id in missing])
         return is_full
@@ -186,8 +187,9 @@ class ThinEventObjects:
         )
 
     async def _has_events(self, noticed: RefetchRequest) -> bool:
-        """Whether more of the object's events, or an earlier answer, wait in its mailbox."""
-        return (await self._mailboxes.view(_queue_of(noticed))).waiting_total > 0
+        """Whether more of the object's events wait in its mailbox, or an earlier answer in its customer's."""
+        owner = noticed.customer_id or self._backoff.customer_of(noticed.object_id)
+        return await _has_events(self._mailboxes, _queue_of(noticed), owner=owner)
 
     async def _give_up(self, abandoned: Sequence[RefetchRequest]) -> None:
         """Make dead letters, then stop asking: after a crash in between, both are done again."""
@@ -199,6 +201,13 @@ class ThinEventObjects:
 
 def _queue_of(noticed: RefetchRequest) -> CustomerId:
     return CustomerId(noticed.object_id)
+
+
+async def _has_events(mailboxes: Mailboxes, queue: CustomerId, *, owner: CustomerId | None) -> bool:
+    """Whether events wait in a mailbox, or in that of the object's customer, if it is another: there an answer may also be parked."""
+    if (await mailboxes.view(queue)).waiting_total > 0:
+        return True
+    return owner is not None and owner != queue and (await mailboxes.view(owner)).has_events
 
 
 def _letter(noticed: RefetchRequest) -> DeadLetter:
@@ -223,18 +232,26 @@ def _letter(noticed: RefetchRequest) -> DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """What became of objects that were fetched: the error of each without an answer, the customer whose mailbox has the answer of each other."""
+
+    failures: Mapping[ObjectId, StripeApiError]
+    customers: Mapping[ObjectId, CustomerId]
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectFetcher:
     """Fetches objects and enqueues the answers; nothing is locked meanwhile."""
 
     stripe: Stripe
     enqueuer: Enqueuer
 
-    async def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
-        """Fetch objects; when this returns every answer is queued. Objects without an answer are returned with the error.
+    async def fetch(self, wanted: Sequence[RefetchTarget]) -> Fetched:
+        """Fetch objects; when this returns every answer is queued.
 
         Raises QueueFullError, and what Redis raises; some answers may then not be queued.
         """
-        envelopes, failures = [], {}
+        envelopes, failures, customers = [], {}, {}
         for doubt, answer in zip(wanted, await self.stripe.fetch(wanted), strict=True):
             if isinstance(answer, StripeApiError):
                 # No event spends an attempt: an object whose fetch failed is fetched again, at growing intervals.
@@ -247,9 +264,10 @@ class ObjectFetcher:
                 failures[doubt.object_id] = answer
             elif envelope := _envelope_of(doubt, answer):
                 envelopes.append(envelope)
+                customers[doubt.object_id] = envelope.customer_id
         await self.enqueuer.put(envelopes, source=Source.FETCH)
         log.info("objects_asked_for", asked=len(wanted), answered=len(envelopes))
-        return failures
+        return Fetched(failures, customers)
 
 
 def _envelope_of(doubt: RefetchTarget, answer: StripeAnswer) -> Envelope | None:
@@ -262,11 +280,12 @@ def _envelope_of(doubt: RefetchTarget, answer: StripeAnswer) -> Envelope | None:
 
 @dataclass(frozen=True, slots=True)
 class _Pause:
-    """Since when and until when an object is not asked for, and how often it was asked for."""
+    """Since when and until when an object is not asked for, how often it was asked for, and whose mailbox got the last answer."""
 
     since: float
     until: float
-    asked: int
+    asked: int = 0
+    customer_id: CustomerId | None = None
 
 
 class RetryBackoff:
@@ -286,24 +305,35 @@ class RetryBackoff:
         }
         return {id_ for id_, pause in self._pauses.items() if pause.until > now}
 
+    def customer_of(self, object_id: ObjectId) -> CustomerId | None:
+        """Whose mailbox got the last answer about an object, as far as it is remembered."""
+        known = self._pauses.get(object_id)
+        return known.customer_id if known else None
+
+    def remember(self, object_ids: Iterable[ObjectId]) -> None:
+        """Forget nothing about these, which are due, however long their pauses have been over."""
+        now = self._clock()
+        for object_id in object_ids:
+            if (known := self._pauses.get(object_id)) is not None:
+                self._pauses[object_id] = replace(known, until=max(known.until, now))
+
     def set_aside(self, object_ids: Iterable[ObjectId]) -> None:
         """Pause objects that were not fetched; their count of fetches stays."""
         now = self._clock()
         for object_id in object_ids:
-            known = self._pauses.get(object_id, _Pause(now, now, 0))
-            self._pauses[object_id] = _Pause(known.since, now + REFETCH.set_aside_seconds, known.asked)
+            known = self._pauses.get(object_id, _Pause(now, now))
+            self._pauses[object_id] = replace(known, until=now + REFETCH.set_aside_seconds)
 
-    def record(
-        self, object_id: ObjectId, error: StripeApiError | None = None, *, waited_seconds: float | None = None
-    ) -> None:
+    def record(self, object_id: ObjectId, fetched: Fetched, *, waited_seconds: float | None = None) -> None:
         """Pause an object that was fetched, for long if Stripe does not know it.
 
         `waited_seconds` says how long the request for it has waited: a request made after the last pause began counts as new.
         """
         now = self._clock()
-        known = self._pauses.get(object_id)
-        is_new = known is None or (waited_seconds is not None and now - waited_seconds > known.since)
-        asked = 1 if known is None or is_new else known.asked + 1
-        is_missing = error is not None and error.is_missing
-        seconds = refetch_pause(asked, REFETCH, is_missing=is_missing)
-        self._pauses[object_id] = _Pause(now, now + seconds, asked)
+        known = self._pauses.get(object_id, _Pause(now, now))
+        is_new = waited_seconds is not None and now - waited_seconds > known.since
+        asked = 1 if is_new else known.asked + 1
+        error = fetched.failures.get(object_id)
+        seconds = refetch_pause(asked, REFETCH, is_missing=error is not None and error.is_missing)
+        customer_id = fetched.customers.get(object_id, known.customer_id)
+        self._pauses[object_id] = _Pause(now, now + seconds, asked, customer_id)

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cogento.events.envelope import Envelope
-    from cogento.events.names import ObjectId
     from cogento.events.outcomes import Source
+    from cogento.reconcile.refetch import Fetched
     from cogento.store.refetches import RefetchTarget
-    from cogento.stripe.errors import StripeApiError
     from cogento.tracing import Attributes
 
 
@@ -26,7 +25,7 @@ class TracedFetcher(ObjectFetcher):
 
     __slots__ = ()
 
-    async def fetch(self, wanted: Sequence[RefetchTarget]) -> dict[ObjectId, StripeApiError]:
+    async def fetch(self, wanted: Sequence[RefetchTarget]) -> Fetched:
         """As ObjectFetcher.fetch."""
         with span("fetch objects", {"cogento.objects": len(wanted)}):
             return await super().fetch(wanted)

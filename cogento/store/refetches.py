@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 _LOCK = query("refetches_lock")
 _TAKE = query("refetches_take")
-_NOTICES_DUE = query("refetches_due")
 _ANSWERED = query("refetches_answered")
 _GIVE_UP = query("refetches_give_up")
 _COVER = query("refetches_cover")
 _FORGET = query("refetches_forget")
 _DEAD_ANSWERS = query("refetches_dead_answers")
+_NOTICES_DUE = query_of_all("refetches_due")
 _AMBIGUOUS_DUE = query_of_all("refetches_ambiguous_due")
 
 T = TypeVar("T", "Event", "Notice")
@@ -62,13 +62,14 @@ def target_of(row: Any) -> RefetchTarget:
 class RefetchRequest:
     """An object that Stripe has to be asked for, how long it has waited, and the newest event that named it.
 
-    `ends` says that an event, or an answer, said that it has ended.
+    `ends` says that an event, or an answer, said that it has ended; `customer_id` is None where no row shows whose it is.
     """
 
     kind: Kind
     object_id: ObjectId
     ends: bool
     raw_body: bytes
+    customer_id: CustomerId | None
     waited_seconds: float
 
 

@@ -1,6 +1,6 @@
--- Find objects that Stripe has to be asked for: no thin event has named them again for a while, or they have waited for
--- long. The longest wait comes first. Nothing is due for a while after an answer that is later than all thin events became a
--- dead letter.
+-- Find objects that Stripe has to be asked for, and whose they are, as far as rows show it: no thin event has named them again
+-- for a while, or they have waited for long. The longest wait comes first. Nothing is due for a while after an answer that is
+-- later than all thin events became a dead letter.
 -- $1 DOUBLE: minimum seconds since the last thin event
 -- $2 DOUBLE: or minimum seconds since the wait began
 -- $3 VARCHAR[]: ids of objects to leave out
@@ -12,6 +12,7 @@ SELECT
     known.object_id,
     known.ends,
     known.raw_body,
+    owner.customer_id,
     extract(EPOCH FROM now() - known.waits_since)::DOUBLE PRECISION AS waited_seconds
 FROM notices AS known
 LEFT JOIN LATERAL (
@@ -34,6 +35,19 @@ LEFT JOIN LATERAL (
         AND letter.event_created_at > known.told_at
     LIMIT 1
 ) AS dead_answer ON TRUE
+LEFT JOIN LATERAL (
+    SELECT u.stripe_customer_id AS customer_id
+    FROM users AS u
+    WHERE u.stripe_customer_id = known.object_id
+    -- for each kind
+    UNION ALL
+    SELECT u.stripe_customer_id
+    FROM {table} AS s
+    INNER JOIN users AS u ON s.user_id = u.user_id
+    WHERE s.{stripe_id} = known.object_id
+    -- end
+    LIMIT 1
+) AS owner ON TRUE
 WHERE
     known.waits_since <= now()
     AND (

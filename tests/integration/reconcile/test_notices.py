@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.simulated_stripe import (
     differences,
     notify,
     open_reconciliation,
+    subscription,
 )
 from tests.support.stripe_histories import START, lived
 
@@ -453,3 +455,60 @@ def test_objects_whose_events_wait_keep_no_other_waiting(
     post.drain()
 
     assert post.rows("SELECT name FROM users") == [{"name": "Eve"}]
+
+
+def subscribed(stripe: SimulatedStripe, post: Post) -> None:
+    """A subscription of cus_1 that a thin event tells of."""
+    notify(post, stripe.account.begin(subscription(), at=START + 1))
+
+
+def test_an_answer_that_waits_in_its_paused_customer_s_mailbox_is_not_asked_for_again(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    deliver(post, begun(stripe))
+    post.drain()
+    post.mailboxes.pause(CustomerId("cus_1"))
+    subscribed(stripe, post)
+    ask(asking, post)
+
+    ask(asking, post)
+
+    assert (stripe.requests, post.mailboxes.view(CustomerId("cus_1")).waiting_total) == (1, 1)
+
+
+def test_an_answer_that_waits_is_seen_by_another_process_where_a_row_shows_whose_it_is(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
+) -> None:
+    deliver(post, begun(stripe))
+    subscribed(stripe, post)
+    ask(asking, post)
+    runtime.run(asking.looped._refetcher.stop())
+    post.mailboxes.pause(CustomerId("cus_1"))
+    stripe.now += 100
+    deliver(post, renamed(stripe, "Bob", at=stripe.now))
+    notify(post, stripe.account.change(replace(subscription(), status="past_due"), at=stripe.now))
+    post.drain()
+    another = open_reconciliation(stripe, post, redis_url)
+    before = stripe.requests
+
+    another.ask()
+    another.close()
+
+    assert stripe.requests == before
+
+
+def test_an_answer_that_waits_for_its_customer_is_not_asked_for_again_however_long(
+    stripe: SimulatedStripe, post: Post, redis_url: str
+) -> None:
+    seconds = [0.0]
+    asking = open_reconciliation(stripe, post, redis_url, clock=lambda: seconds[0])
+    begun(stripe)
+    subscribed(stripe, post)
+    stripe.trouble(Fault(kind=FaultKind.MISSING, path="/v1/customers"))
+    for passes in range(9):
+        seconds[0] = passes * 400.0
+        stripe.now += 400
+        ask(asking, post)
+    asking.close()
+
+    assert post.mailboxes.status().parked == 1

@@ -44,6 +44,7 @@ HOT = (
     ("refetches_cover", "notices_pkey"),
     ("refetches_due", "idx_notices_waits_since"),
     ("refetches_due", "idx_dead_letters_object_id"),
+    ("refetches_due", "idx_users_stripe_customer_id"),
     ("refetches_dead_answers", "idx_dead_letters_object_id"),
     ("repair_deleted_users", "idx_users_stripe_customer_id"),
     ("dead_letters_count", "idx_dead_letters_unresolved_died_at"),
@@ -75,6 +76,7 @@ EVERY_HOT = [
         for name, index in (
             ("refetches_ambiguous_due", UNSURE),
             ("refetches_ambiguous_due", BY_STRIPE_ID),
+            ("refetches_due", BY_STRIPE_ID),
             ("dead_letters_count", BY_STRIPE_ID),
             ("dead_letters_rows", BY_STRIPE_ID),
         )
