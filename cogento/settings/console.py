@@ -94,13 +94,15 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
     @property
     def operators(self) -> frozenset[str]:
         """The names of users, as the proxy gives them, who may change things; none: everybody may."""
-        return frozenset(filter(None, map(str.strip, self.console_operators.split(","))))
+        return _names_in(self.console_operators)
 
     @field_validator("console_operators")
     @classmethod
     def _require_names(cls, operators: str, info: ValidationInfo) -> str:
-        """Refuse the list beside a password, where it would have no effect."""
-        if operators.strip(", ") and info.data.get("console_trusted_header", "") is None:
+        """Refuse a list that names nobody, which would make everybody an operator, and one beside a password, where it would have no effect."""
+        if operators and not _names_in(operators):
+            raise ValueError("it names nobody: name who may change things, or remove it, and everybody may")
+        if operators and info.data.get("console_trusted_header", "") is None:
             raise ValueError("it counts only with CONSOLE_TRUSTED_HEADER: set that as well, or remove it")
         return operators
 
@@ -122,3 +124,7 @@ class ConsoleSettings(ReconcileSettings, AlertSettings):
         if info.data.get("console_password_hash") or info.data.get("console_read_only_password_hash"):
             raise ValueError("a password is set as well: there is one way in, so remove one of the two")
         return header
+
+
+def _names_in(listed: str) -> frozenset[str]:
+    return frozenset(filter(None, map(str.strip, listed.split(","))))

@@ -14,7 +14,7 @@ from cogento.console.web.composition import Exposure
 from cogento.console.web.login import ConsoleRole
 from cogento.console.web.proxies import Proxies
 from cogento.networks import read_addresses
-from cogento.settings import EX_CONFIG
+from cogento.settings import EX_CONFIG, ConsoleSettings, load
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +94,17 @@ def test_operators_are_named_only_beside_a_trusted_header(monkeypatch: pytest.Mo
     refused = CliRunner().invoke(main, ["console"])
     assert refused.exit_code == EX_CONFIG
     assert "CONSOLE_OPERATORS" in refused.stderr
+
+
+@pytest.mark.parametrize("given", [",", " ", " , "])
+def test_operators_of_whom_none_is_named_are_refused_at_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    for name, value in {**PROXY, "CONSOLE_OPERATORS": given}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load(ConsoleSettings)
+    assert "CONSOLE_OPERATORS is not usable: it names nobody" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", ["0.0.0.0/0", "heroku", "10.0.0.5/8"])
