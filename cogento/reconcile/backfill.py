@@ -17,6 +17,7 @@ import msgspec
 
 from cogento.events.envelope import EARLIEST_CREATED
 from cogento.events.kinds import KINDS
+from cogento.reconcile.sweep import REACH_SECONDS
 from cogento.store.progress import BackfillRange, TimeRange
 from cogento.stripe.errors import StripeApiError
 from cogento.stripe.requests import StripeAnswer
@@ -84,7 +85,10 @@ class Backfill:
         self._seconds_left = 0
 
     async def run(self, *, restart: bool) -> Backfilled:
-        """Continue with what an earlier run left, or begin; with `restart` begin again in any case."""
+        """Continue with what an earlier run left, or begin; with `restart` begin again in any case.
+
+        What was listed longer ago than Stripe lists events is listed again: no sweep may have brought what happened since.
+        """
         await self._begin_or_resume(restart=restart)
         left = await self._backfills.left()
         self._seconds_left = sum(part.left.seconds for part in left)
@@ -106,12 +110,13 @@ class Backfill:
         return await self._backfills.split(part, second)
 
     async def _begin_or_resume(self, *, restart: bool) -> None:
-        """Begin, unless an earlier run left something and `restart` is false."""
+        """Begin, unless an earlier run left something not long ago and `restart` is false."""
+        api = self._stripe.api
+        now = await api.now()
         standing = await self._backfills.status()
-        if restart or not standing.is_under_way:
-            api = self._stripe.api
-            until = await api.now() + 1
-            parts = [one for kind in KINDS for one in await time_ranges(api, kind, until=until)]
+        is_old = standing.begun is not None and standing.begun < now - REACH_SECONDS
+        if restart or is_old or not standing.is_under_way:
+            parts = [one for kind in KINDS for one in await time_ranges(api, kind, until=now + 1)]
             await self._backfills.begin(parts)
             standing = await self._backfills.status()
         self._begun, self._seconds = standing.begun or 0, standing.seconds

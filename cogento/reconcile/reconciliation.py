@@ -167,15 +167,16 @@ class Reconciliation:
     async def begin_polling(self) -> bool:
         """Let polls begin now where none has begun, and say whether a backfill must bring what was before.
 
-        It must where no backfill was completed, or where the last poll was longer ago than Stripe lists events.
+        It must where no backfill was completed, or where polls have been away for longer than Stripe lists events: a backfill
+        from before that does not count, not even the part that one which was cut short has listed.
         """
         now = await self._stripe.api.now()
         watermark = (await self._store.sweeps.status()).watermark
-        backfill = await self._store.backfills.status()
         if watermark is None:
             await self._store.sweeps.advance(now)
-        is_out_of_reach = watermark is not None and watermark - OVERLAP_SECONDS < now - REACH_SECONDS
-        return backfill.finished is None or is_out_of_reach
+        elif watermark - OVERLAP_SECONDS < now - REACH_SECONDS:
+            await self._store.backfills.outdate()
+        return (await self._store.backfills.status()).finished is None
 
     async def _sweep_in_turn(self, scope: SweepScope, report: Callable[[Swept], object]) -> Swept | None:
         await self._check_account()

@@ -114,6 +114,7 @@ class EventSweep:
         self._stripe = stripe
         self._fence = fence
         self._sweeps = store.sweeps
+        self._backfills = store.backfills
         self._notices = store.refetches
         self._mailboxes = mailboxes
         self._enqueuer = enqueuer
@@ -145,6 +146,7 @@ class EventSweep:
         begins = min([watermark - overlap_seconds, *(event.created for event in vanished)])
         if begins < oldest:
             log.error("sweep_gap_exceeds_stripe_retention", days=(now - begins) // DAY_SECONDS)
+            await self._backfills.outdate()  # before the watermark, which alone shows the gap, advances
         return max(begins, oldest)
 
     async def _vanished(self, oldest: int) -> list[ListedEvent]:

@@ -26,6 +26,7 @@ _SPLIT = query("backfill_split")
 _BACKFILL_FINISH = query("backfill_finish")
 _BACKFILL_STATUS = query("backfill_status")
 _TOTALS = query("backfill_totals")
+_OUTDATE = query("backfill_outdate")
 
 _SWEEP_STATUS = query("sweep_status")
 _NOTE = query("sweep_note")
@@ -116,6 +117,10 @@ class BackfillProgress:
     async def finish(self) -> None:
         """Record that nothing is left."""
         await self._database.write(_BACKFILL_FINISH)
+
+    async def outdate(self) -> None:
+        """Record that a new one is needed: events were lost that what is listed so far may not show."""
+        await self._database.write(_OUTDATE)
 
     async def totals(self) -> Counts:
         """Read what became of the objects so far."""

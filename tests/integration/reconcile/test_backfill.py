@@ -15,6 +15,7 @@ from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import backfill
 from cogento.reconcile.backfill import Backfilled
 from cogento.reconcile.reconciliation import BACKFILL_TURN
+from cogento.reconcile.sweep import DAY_SECONDS
 from cogento.stripe.errors import StripeApiError
 from tests.support import builders
 from tests.support.simulated_stripe import SimulatedStripe, deliver, differences, open_reconciliation
@@ -93,6 +94,20 @@ def test_canceled_subscriptions_and_deleted_customers_that_had_some_are_filled_t
     assert post.rows("SELECT FROM users WHERE deleted_at IS NOT NULL")
 
 
+@pytest.mark.parametrize(("days", "begins_again"), [(29, False), (31, True)])
+def test_a_backfill_that_was_begun_longer_ago_than_stripe_lists_events_begins_again(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, *, days: int, begins_again: bool
+) -> None:
+    fill(asking)
+    post.rows("TRUNCATE users, subscriptions, user_roles, webhook_events CASCADE")
+    begun = stripe.now - days * DAY_SECONDS
+    post.rows(f"UPDATE backfill_progress SET begun_at = to_timestamp({begun}), finished_at = NULL")
+
+    fill(asking)
+
+    assert bool(post.rows("SELECT FROM users")) == begins_again
+
+
 def test_a_backfill_that_fails_goes_on_where_it_was(
     stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +124,7 @@ def test_a_backfill_that_fails_goes_on_where_it_was(
     fill(asking)
 
     assert differences(stripe, post) == ()
-    assert stripe.requests <= 2 * whole + 1  # only the page that was refused is asked for again
+    assert stripe.requests <= 2 * whole + 2  # only the page that was refused is asked for again, and the time
 
 
 def lift_the_refusal(asking: LoopedReconciliation) -> None:

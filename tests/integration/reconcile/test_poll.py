@@ -290,3 +290,37 @@ def test_a_backfill_that_was_cut_short_is_still_wanted(
     stripe.trouble()
 
     assert runtime.run(asking.looped.begin_polling())
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_backfill_that_was_cut_short_before_a_gap_begins_again(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post
+) -> None:
+    ada = stripe.customer(name="Ada")
+    stripe.account.begin(ada, at=START)
+    runtime.run(asking.looped.begin_polling())
+    stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR, path="/v1/subscriptions"))
+    with pytest.raises(Exception, match="500"):
+        asking.backfill()
+    stripe.trouble()
+    stripe.account.change(replace(ada, name="Bob"), at=stripe.now)
+    stripe.now += REACH_SECONDS + OVERLAP_SECONDS
+
+    wanted = runtime.run(asking.looped.begin_polling())
+    asking.backfill()
+
+    assert wanted
+    assert post.rows("SELECT name FROM users") == [{"name": "Bob"}]
+
+
+def test_a_backfill_is_still_wanted_after_a_poll_has_passed_over_a_gap(
+    stripe: SimulatedStripe, polling: Polling, asking: LoopedReconciliation
+) -> None:
+    asking.backfill()
+    stripe.now += REACH_SECONDS + OVERLAP_SECONDS
+    polling.run()
+
+    wanted = runtime.run(asking.looped.begin_polling())
+    asking.backfill()
+
+    assert (wanted, runtime.run(asking.looped.begin_polling())) == (True, False)
