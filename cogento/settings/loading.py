@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 EX_CONFIG = 78
+SIGNING_SECRETS = ("stripe_webhook_secret", "stripe_thin_webhook_secret")
+"""Settings of which each takes events of both kinds."""
 
 S = TypeVar("S", bound=BaseSettings)
 E = TypeVar("E", bound=Environment)
@@ -131,19 +133,20 @@ def _unclaimed(kind: type[BaseSettings], names: Sequence[str]) -> Iterator[str]:
 
 def _doubled(each: Sequence[Environment]) -> Iterator[tuple[str, str]]:
     """Find values that two accounts share, and report the later account: events, answers or rows of one would be taken for the other's."""
-    holders: dict[tuple[str, str], str] = {}
+    holders: dict[tuple[str, str], tuple[str, str]] = {}
     for settings in each:
         for field, value in _distinct_values(settings):
             variable = variable_of(field, settings.account)
-            other = holders.setdefault((field, value), variable)
-            if other != variable:
+            kind = "secret" if field in SIGNING_SECRETS else field
+            holder, other = holders.setdefault((kind, value), (settings.account, variable))
+            if holder != settings.account:
                 said = f"{variable} is not usable: {other} has the same, and no two accounts share it"
                 yield settings.account, said
 
 
 def _distinct_values(settings: Environment) -> Iterator[tuple[str, str]]:
     """Yield an account's values that no other account may have, each with its field."""
-    for field in ("stripe_webhook_secret", "stripe_thin_webhook_secret"):
+    for field in SIGNING_SECRETS:
         for secret in secrets_in(getattr(settings, field, None)):
             yield field, secret
     key: SecretStr | None = getattr(settings, "stripe_api_key", None)

@@ -128,6 +128,7 @@ def test_complaint_names_the_accounts_own_variable(
     [
         ("STRIPE_WEBHOOK_SECRET__EU", SECRET_US, "STRIPE_WEBHOOK_SECRET has the same"),
         ("STRIPE_WEBHOOK_SECRET__EU", f"{SECRET_EU},{SECRET_US}", "STRIPE_WEBHOOK_SECRET has the same"),
+        ("STRIPE_THIN_WEBHOOK_SECRET__EU", SECRET_US, "STRIPE_WEBHOOK_SECRET has the same"),
         ("STRIPE_API_KEY__EU", "rk_test_1", "STRIPE_API_KEY has the same"),
         ("STRIPE_API_KEY__EU", "rk_live_1", "a key of the other mode"),
         ("STRIPE_ACCOUNTS", "default,EU", "made of small letters"),
@@ -147,6 +148,11 @@ def test_what_cannot_be_right_is_refused_in_one_sentence_without_a_secret(
     assert line.startswith(f"cogento: {variable} is not usable: ")
     assert complaint in line
     assert SECRET_US not in line
+
+
+def test_one_account_may_have_one_secret_for_both_kinds_of_events(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_THIN_WEBHOOK_SECRET__EU", SECRET_EU)
+    assert [one.account for one in load_each(ReceiverSettings)] == ["default", "eu"]
 
 
 @pytest.mark.parametrize("schema", ["public", "cogento_internal"])
