@@ -1,7 +1,7 @@
 """What a row remembers of its events, so that the decision is the same in whatever order they come (R0, R9).
 
 What is kept depends on the set of events seen, never on their order: the newest MAX_GROUPS tie groups of the last stage
-of life that was seen (ended, else live), and the creation as long as nothing else was dropped. As events arrive these limits
+of life that was seen (ended, else live), as many of Stripe's answers, and the creation as long as no event was dropped. As events arrive these limits
 only move forward, so a dropped event is never needed again.
 """
 
@@ -57,18 +57,27 @@ def remember(evidence: Evidence, versions: Collection[Version]) -> Evidence:
 def newest_groups(
     records: list[EventRecord], newest_dropped: int | None
 ) -> tuple[tuple[EventRecord, ...], int | None]:
-    """R9: keep the newest tie groups, newest event first; also return the second of the newest dropped event."""
-    if not records:
-        return (), newest_dropped
+    """R9: keep the newest tie groups, newest event first; also return the second of the newest dropped event.
+
+    Answers of Stripe have groups of their own, so that however often it is asked, no event is dropped for them. Those that are
+    older than a dropped event tell nothing any more.
+    """
     newest = rules.newest_delivered(records)
-    ordered = sorted([_shortened(one, newest) for one in records], key=rules.age, reverse=True)
-    kept = ordered[: _end_of_groups(ordered)]
-    if len(kept) > MAX_RECORDS:
-        kept = sorted(kept, key=_lasting_age, reverse=True)[:MAX_RECORDS]
-        kept.sort(key=rules.age, reverse=True)
-    if len(kept) < len(ordered):
-        newest_dropped = max(newest_dropped or 0, ordered[len(kept)].created)
-    return tuple(kept), newest_dropped
+    shortened = [_shortened(one, newest) for one in records]
+    events, dropped = _kept_and_dropped([one for one in shortened if not one.fetched])
+    forgotten = [] if newest_dropped is None else [newest_dropped]
+    newest_dropped = max([*forgotten, *(one.created for one in dropped)], default=None)
+    answers, _ = _kept_and_dropped([one for one in shortened if one.fetched])
+    if newest_dropped is not None:
+        answers = [one for one in answers if one.created > newest_dropped]
+    return tuple(sorted([*events, *answers], key=rules.age, reverse=True)), newest_dropped
+
+
+def _kept_and_dropped(records: list[EventRecord]) -> tuple[list[EventRecord], list[EventRecord]]:
+    ordered = sorted(records, key=rules.age, reverse=True)
+    end = _end_of_groups(ordered)
+    kept = sorted(ordered[:end], key=_lasting_age, reverse=True)
+    return kept[:MAX_RECORDS], kept[MAX_RECORDS:] + ordered[end:]
 
 
 def _shortened(record: EventRecord, newest: EventRecord | None) -> EventRecord:
@@ -86,9 +95,9 @@ def _lasting_age(record: EventRecord) -> tuple[int, str]:
 
 def _end_of_groups(newest_first: Sequence[EventRecord]) -> int:
     """Count the events of the newest groups; a group reaches back from its newest event by as much as stamps may be late."""
-    head, groups = newest_first[0], 1
+    head, groups = None, 0
     for place, record in enumerate(newest_first):
-        if record.created + STAMP_JITTER < head.created:
+        if head is None or record.created + STAMP_JITTER < head.created:
             head, groups = record, groups + 1
             if groups > MAX_GROUPS:
                 return place

@@ -87,7 +87,7 @@ def _decide_by_walks(current: CurrentRow | None, evidence: Evidence, versions: S
     stage = remember(evidence, fresh.values())
     trusted = without_outdated_answers(stage)
     ends = possible_ends(trusted)
-    last = with_whole_id(possibly_last(trusted.candidates))
+    last = with_whole_id(possibly_last(trusted.candidates or stage.candidates))
     ended = [event for event in last if event.state in ends.states]
     doubted = not_yet_believed(stage, trusted)
     shown = choose(as_answered(ended or last, doubted))
@@ -136,23 +136,25 @@ def without_outdated_answers(evidence: Evidence) -> Evidence:
 def is_outdated(answer: EventRecord, evidence: Evidence) -> bool:
     """Tell whether the object may have left the state of an answer before it was given, by the events of the last minute.
 
-    Not where these surely end in that state, nor where it is one of several possible ends and no event leads from it.
+    Not where these surely end in that state, nor where it is one of several possible ends and no event leads from it. An event
+    that is forgotten may have led from any state.
     """
     before = (event for event in evidence.records if not event.fetched and event.created <= answer.created)
     earlier = replace(evidence, records=tuple(before))
-    last = rules.newest_delivered(earlier.candidates)
-    if last is None or not _may_lag_behind(last, answer):
+    last, dropped = rules.newest_delivered(earlier.candidates), evidence.newest_dropped
+    has_forgotten = dropped is not None and _may_lag_behind(dropped, answer)
+    if not has_forgotten and (last is None or not _may_lag_behind(last.created, answer)):
         return False
     ends = possible_ends(earlier)
     events = earlier.all_events
     if answer.state not in ends.states:
-        return any(answer.state in (event.leads_from, event.state) for event in events)
-    left = {event.before for event in events if _may_lag_behind(event, answer)}
-    return not ends.are_sure and answer.state in left
+        return has_forgotten or any(answer.state in (event.leads_from, event.state) for event in events)
+    left = {event.before for event in events if _may_lag_behind(event.created, answer)}
+    return not ends.are_sure and (has_forgotten or answer.state in left)
 
 
-def _may_lag_behind(event: EventRecord, answer: EventRecord) -> bool:
-    return event.created + LAG_SECONDS >= answer.created
+def _may_lag_behind(second: int, answer: EventRecord) -> bool:
+    return second + LAG_SECONDS >= answer.created
 
 
 def not_yet_believed(evidence: Evidence, trusted: Evidence) -> EventRecord | None:

@@ -11,9 +11,11 @@ from cogento.events.errors import PermanentError
 from cogento.events.event import Event, read_event
 from cogento.events.fetched import fetched_event_body
 from cogento.events.kinds.customer import CustomerColumns
-from cogento.ordering.order import LAG_SECONDS, Version
+from cogento.events.names import EventId
+from cogento.ordering.evidence import Evidence, pack, record_of, unpack
+from cogento.ordering.order import LAG_SECONDS, CurrentRow, Version, decide
 from tests.support.builders import NOW, Json, customer, deleted_customer, event_body, subscription
-from tests.support.model.deliveries import Row, row_after, rows_of_every_order
+from tests.support.model.deliveries import Row, one_by_one, row_after, rows_of_every_order, steps
 from tests.support.model.histories import columns, version
 
 ACTIVATED = version("evt_1", NOW, "active", "incomplete")
@@ -153,6 +155,41 @@ def test_what_was_left_more_than_a_minute_ago_is_believed_where_it_may_be_the_la
     row = only(long_ago, *UNLINKED, answer(4, "b"))
 
     assert (row.last_event_id, row.sure) == ("evt_fetched", True)
+
+
+TEN_SECONDS_APART = [version(f"evt_{n}", NOW + 10 * n, "bcdef"[n], "abcde"[n]) for n in range(5)]
+"""More groups than a row remembers, within a minute."""
+
+
+def test_an_answer_that_shows_what_a_forgotten_event_left_within_the_minute_is_not_believed() -> None:
+    row = row_after([*one_by_one(TEN_SECONDS_APART), [answer(44, "a")]])
+
+    assert unpack(row.evidence).newest_dropped == NOW
+    assert (row.last_event_id, row.sure) == ("evt_4", False)
+
+
+def test_an_answer_a_minute_after_what_is_forgotten_that_shows_no_remembered_state_is_believed() -> None:
+    row = row_after([*one_by_one(TEN_SECONDS_APART), [answer(LAG_SECONDS + 1, "a")]])
+
+    assert (row.last_event_id, row.sure) == ("evt_fetched", True)
+
+
+def test_however_many_outdated_answers_come_the_event_stays_shown_until_the_minute_is_over() -> None:
+    outdated = [answer(second, "incomplete", f"evt_f{second}") for second in (6, 16, 26, 36, 46, 56, 66)]
+
+    shown = [(step.last_event_id, step.sure) for step in steps(one_by_one([ACTIVATED, *outdated]))]
+
+    assert shown == [("evt_1", True), *[("evt_1", False)] * 6, ("evt_f66", True)]
+
+
+def test_the_answers_in_a_row_that_an_earlier_release_made_forget_its_event_are_in_doubt() -> None:
+    answers = [answer(second, "incomplete", f"evt_f{second}") for second in (6, 16)]
+    evidence = Evidence(records=(record_of(answers[0]),), newest_dropped=NOW)
+    current = CurrentRow(pack(evidence), EventId("evt_f6"), columns("incomplete"))
+
+    decision = decide(current, [answers[1]])
+
+    assert (decision.last_event_id, decision.sure) == ("evt_f16", False)
 
 
 def test_a_customer_is_read_from_an_answer() -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 CREATED, DELETED = Lifecycle.CREATED, Lifecycle.DELETED
 
 
-def member(created: int, event_id: str = "evt_1") -> EventRecord:
-    return EventRecord(event_id, created, b"s", None, (), partial=False)
+def member(created: int, event_id: str = "evt_1", *, fetched: bool = False) -> EventRecord:
+    return EventRecord(event_id, created, b"s", None, (), partial=False, fetched=fetched)
 
 
 def kept_seconds(*seconds: int) -> tuple[list[int], int | None]:
@@ -40,9 +40,25 @@ def test_nothing_is_forgotten_while_everything_fits() -> None:
     assert kept_seconds(10, 12, 20) == ([20, 12, 10], None)
 
 
+def test_answers_have_groups_of_their_own() -> None:
+    answers = [member(second, fetched=True) for second in (6, 16, 26, 36, 46)]
+
+    kept, forgotten = newest_groups([member(0), *answers], None)
+
+    assert ([one.created for one in kept], forgotten) == ([46, 36, 26, 16, 0], None)
+
+
+def test_an_answer_older_than_a_dropped_event_is_dropped_with_it() -> None:
+    events = [member(second) for second in (10, 20, 30, 40, 50)]
+
+    kept, forgotten = newest_groups([member(4, fetched=True), *events, member(55, fetched=True)], None)
+
+    assert ([one.created for one in kept], forgotten) == ([55, 50, 40, 30, 20], 10)
+
+
 members = st.lists(
-    st.builds(member, st.integers(0, 40), st.sampled_from("abcdefgh")),
-    max_size=14,
+    st.builds(member, st.integers(0, 60), st.sampled_from("abcdefghijklmnop"), fetched=st.booleans()),
+    max_size=16,
     unique_by=lambda m: m.event_id,
 )
 
