@@ -13,7 +13,10 @@ import structlog
 from cogento.events.errors import PermanentError
 from cogento.events.event import read_stored_event
 from cogento.events.kinds import CUSTOMER
+from cogento.queue.errors import MailboxUnavailable
 from cogento.queue.waiting import MAX_CUSTOMERS, WaitingState
+from cogento.retries import FailureClass
+from cogento.store.errors import classify
 from cogento.store.ledger import Delivery
 from worker.decode import is_deletion
 
@@ -36,17 +39,32 @@ class PausedDeletions:
         self._mailboxes = mailboxes
 
     async def run(self) -> None:
-        """Apply the deletions of paused customers, unless another worker is doing so."""
+        """Apply the deletions of paused customers, unless another worker is doing so.
+
+        A customer whose deletion fails holds up no other; the first failure is raised at the end. What Redis or Postgres raise
+        while they are away ends the round.
+        """
         paused = await self._mailboxes.waiting(WaitingState.PAUSED, limit=MAX_CUSTOMERS)
         holding = [row.customer_id for row in paused.rows if row.events]
         lease = await self._store.try_leader_lease(LEADER) if holding else None
         if lease is None:
             return
+        failures: list[Exception] = []
         try:
             for customer_id in holding:
-                await self._look(customer_id)
+                try:
+                    await self._look(customer_id)
+                except (MailboxUnavailable, MemoryError):
+                    raise
+                except Exception as error:
+                    if classify(error) is FailureClass.INFRASTRUCTURE:
+                        raise
+                    log.warning("paused_deletion_failed", customer_id=customer_id, exc_info=error)
+                    failures.append(error)
         finally:
             await lease.end()
+        if failures:
+            raise failures[0]
 
     async def _look(self, customer_id: CustomerId) -> None:
         mailbox = await self._mailboxes.view(customer_id)

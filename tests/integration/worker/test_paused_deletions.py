@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import redis
 
 from cogento import runtime
+from cogento.events.errors import OtherReleaseError
 from cogento.events.names import CustomerId
 from tests.support.builders import NOW, customer, subscription
 from worker.paused_deletions import LEADER, PausedDeletions
@@ -88,3 +90,20 @@ def test_while_another_worker_looks_nothing_is_done_twice(post: Post) -> None:
     runtime.run(lease.end())
     apply_paused_deletions(post)
     assert waiting(post) == ["evt_3"]
+
+
+def test_a_deletion_that_cannot_be_applied_holds_up_no_other(post: Post) -> None:
+    for number in (1, 2):
+        post.put("customer.created", customer(f"cus_{number}"), id_=f"evt_{number}1", created=NOW)
+    post.drain()
+    for number in (1, 2):
+        post.mailboxes.pause(CustomerId(f"cus_{number}"))
+        post.put("customer.deleted", customer(f"cus_{number}"), id_=f"evt_{number}2", created=NOW + 3)
+    of_a_newer_release = "'\\x93c0'::bytea"
+    post.rows(f"UPDATE users SET evidence = {of_a_newer_release} WHERE stripe_customer_id = 'cus_1'")
+
+    with pytest.raises(OtherReleaseError):
+        apply_paused_deletions(post)
+
+    rows = post.rows("SELECT stripe_customer_id AS id FROM users WHERE deleted_at IS NOT NULL")
+    assert rows == [{"id": "cus_2"}]
