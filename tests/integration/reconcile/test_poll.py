@@ -16,7 +16,7 @@ from cogento.queue.claims import Limits
 from cogento.reconcile.poll import EventPoll
 from cogento.reconcile.sweep import OVERLAP_SECONDS, POLL_OVERLAP_SECONDS, REACH_SECONDS, Slices
 from cogento.retries import INTERVALS
-from tests.support.simulated_stripe import compared, deliver, open_reconciliation
+from tests.support.simulated_stripe import compared, deliver, open_reconciliation, subscription
 from tests.support.stripe_histories import START
 
 if TYPE_CHECKING:
@@ -298,10 +298,11 @@ def test_a_backfill_that_was_cut_short_before_a_gap_begins_again(
 ) -> None:
     ada = stripe.customer(name="Ada")
     stripe.account.begin(ada, at=START)
+    stripe.account.begin(subscription(), at=START)
     runtime.run(asking.looped.begin_polling())
-    stripe.trouble(Fault(kind=FaultKind.SERVER_ERROR, path="/v1/subscriptions"))
+    refusal = Fault(kind=FaultKind.SERVER_ERROR, path="/v1/subscriptions")
     with pytest.raises(Exception, match="500"):
-        asking.backfill()
+        asking.backfill(report=lambda _: stripe.trouble(refusal))
     stripe.trouble()
     stripe.account.change(replace(ada, name="Bob"), at=stripe.now)
     stripe.now += REACH_SECONDS + OVERLAP_SECONDS
