@@ -63,6 +63,14 @@ class NothingMatches(Failure):
         super().__init__("No open letter matches.")
 
 
+class MoreMatch(Failure):
+    """More open letters match than the operator was shown."""
+
+    def __init__(self, letters: int, shown: int) -> None:
+        counted = f"{letters:,} letters match now, more than the {shown:,} that {'was' if shown == 1 else 'were'} shown"
+        super().__init__(f"{counted}; some may have failed again. Nothing was begun: look again.")
+
+
 class Stop(Protocol):
     """A request to stop, which is checked between two batches."""
 
@@ -113,24 +121,41 @@ class BulkOperations:
         self._counted: dict[int, _Counted] = {}
 
     def start(
-        self, kind: OperationKind, which: LetterFilter, *, who: str, why: str, rate: int | None = None
+        self,
+        kind: OperationKind,
+        which: LetterFilter,
+        *,
+        who: str,
+        why: str,
+        rate: int | None = None,
+        shown: int | None = None,
     ) -> Operation:
         """Begin one and have a thread run it."""
-        operation = self.begin(kind, which, who=who, why=why, rate=rate)
+        operation = self.begin(kind, which, who=who, why=why, rate=rate, shown=shown)
         self._run_in_thread(operation)
         return operation
 
     def begin(
-        self, kind: OperationKind, which: LetterFilter, *, who: str, why: str, rate: int | None = None
+        self,
+        kind: OperationKind,
+        which: LetterFilter,
+        *,
+        who: str,
+        why: str,
+        rate: int | None = None,
+        shown: int | None = None,
     ) -> Operation:
         """Begin one that the caller runs: over all open letters that match now, up to the filter's newest.
 
-        Letters that die from now on are not part of it.
+        Letters that die from now on are not part of it. One that died again has its old id, so where more match than the `shown`
+        ones, nothing begins.
         """
         with friendly_errors():
             found = runtime.run(self._letters.summary(replace(which, statuses=OPEN), customers_of=0))
             if not found.letters:
                 raise NothingMatches
+            if shown is not None and found.letters > shown:
+                raise MoreMatch(found.letters, shown)
             newest, total = found.newest, found.letters
             try:
                 operation = runtime.run(

@@ -266,11 +266,18 @@ class FakeOperations(BulkOperations):
     problem: str = ""
 
     def start(
-        self, kind: OperationKind, which: LetterFilter, *, who: str, why: str, rate: int | None = None
+        self,
+        kind: OperationKind,
+        which: LetterFilter,
+        *,
+        who: str,
+        why: str,
+        rate: int | None = None,
+        shown: int | None = None,
     ) -> Operation:
         if self.problem:
             raise Failure(self.problem)
-        begun = operation(kind=kind, filter=which, who=who, why=why, rate=rate)
+        begun = operation(kind=kind, filter=which, who=who, why=why, rate=rate, total=shown)
         self.operations.append(begun)
         return begun
 

@@ -79,9 +79,9 @@ class OperationPages:
     def begin(self, action: str) -> AnyResponse:
         """Begin what was confirmed, and redirect to the page of its progress; where that fails, the form keeps what was typed."""
         kind, asked = OperationKind(action), read_query(request.form)
-        newest = read_number("newest", most=MAX_NUMBER)
-        if newest is None:
-            abort(400, "The form does not say up to which letter. Open the page again.")
+        newest, shown = (read_number(name, most=MAX_NUMBER) for name in ("newest", "letters"))
+        if newest is None or shown is None:
+            abort(400, "The form does not say up to which letter, or how many. Open the page again.")
         which = replace(asked.which, statuses=OPEN, ids=asked.ticked or None, newest=newest)
         try:
             why = read_reason("Say why." if kind is OperationKind.DISCARD else "Say why it will work now.")
@@ -89,7 +89,9 @@ class OperationPages:
         except BadRequest as refusal:
             return self._confirm(kind, problem=refusal.description or "", status=400)
         try:
-            operation = self._operations.start(kind, which, who=current_user().who, why=why, rate=rate)
+            operation = self._operations.start(
+                kind, which, who=current_user().who, why=why, rate=rate, shown=shown
+            )
         except Failure as failure:
             return self._confirm(kind, problem=failure.message, status=409)
         _log.info("operation_begun", operation=operation.id, kind=kind, letters=operation.total)

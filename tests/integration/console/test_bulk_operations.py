@@ -165,6 +165,22 @@ def test_a_filter_bound_to_the_newest_letter_that_was_shown_takes_no_later_one(
     assert statuses(store) == {"open": 1, "discarded": 2}
 
 
+def test_a_letter_that_failed_again_since_the_letters_were_shown_is_not_taken_unseen(
+    bulk: BulkOperations, store: Store
+) -> None:
+    insert_letters(store, 2)
+    newest, oldest = (one.id for one in runtime.run(store.letters.page()))
+    runtime.run(store.letters.retry([oldest], who="bob", why="deployed"))
+    runtime.run(store.insert_dead_letters([dead(0)]))
+    assert statuses(store) == {"open": 2}
+
+    with pytest.raises(Failure, match="2 letters match now, more than the 1 that was shown"):
+        begin(bulk, DISCARD, LetterFilter(newest=newest), shown=1)
+
+    assert bulk.page() == []
+    assert begin(bulk, DISCARD, LetterFilter(newest=newest), shown=2).total == 2
+
+
 def test_where_nothing_matches_nothing_begins(bulk: BulkOperations) -> None:
     with pytest.raises(Failure, match="No open letter matches"):
         begin(bulk)

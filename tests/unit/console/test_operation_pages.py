@@ -39,7 +39,9 @@ def token_of(client: FlaskClient, address: str) -> str:
 
 def press(client: FlaskClient, address: str, **fields: Any) -> TestResponse:
     """Send a form, with the token that a page gave."""
-    return client.post(address, data={"token": token_of(client, "/console/letters/retry"), **fields})
+    return client.post(
+        address, data={"token": token_of(client, "/console/letters/retry"), "letters": "2", **fields}
+    )
 
 
 def of(operations: FakeOperations, *letters: int) -> FakeDeadLetters:
@@ -59,6 +61,7 @@ def test_the_question_says_how_many_of_how_many_customers_and_what_it_leaves_out
     page = client.get(f"/console/letters/{action}?fingerprint=f00d").text
     assert f"{action.capitalize()} 2 dead letters of 2 customers?" in page
     assert "the newest of these is 3." in page
+    assert 'name="letters" value="2"' in page
     assert "2 of the customers are paused" in page
 
 
@@ -98,6 +101,7 @@ def test_what_was_confirmed_is_begun_up_to_the_newest_letter_that_was_seen() -> 
     (begun,) = operations.operations
     assert (begun.kind, begun.who, begun.why, begun.rate) == ("retry", "local (console)", "INC-7", 50)
     assert begun.filter == LetterFilter(statuses=OPEN, fingerprint="f00d", newest=2)
+    assert begun.total == 2
 
 
 def test_ticked_letters_alone_are_begun() -> None:
@@ -141,10 +145,12 @@ def test_while_another_one_runs_the_form_comes_back_and_says_so() -> None:
     assert 'name="why" value="INC-7"' in answer.text
 
 
-@pytest.mark.parametrize("newest", ["", "0", "-1", "x", "9" * 30])
-def test_nothing_is_begun_that_does_not_say_up_to_which_letter(newest: str) -> None:
+@pytest.mark.parametrize("name", ["newest", "letters"])
+@pytest.mark.parametrize("number", ["", "0", "-1", "x", "9" * 30])
+def test_nothing_is_begun_that_does_not_say_up_to_which_letter_and_how_many(name: str, number: str) -> None:
     operations = FakeOperations()
-    answer = press(browser(of(operations)), "/console/letters/retry", newest=newest, why="INC-7")
+    fields = {"newest": "2", "why": "INC-7", name: number}
+    answer = press(browser(of(operations)), "/console/letters/retry", **fields)
     assert (answer.status_code, operations.operations) == (400, [])
 
 
@@ -243,7 +249,7 @@ def test_a_viewer_sees_the_page_and_no_button(address: str) -> None:
 def test_a_viewer_and_a_form_without_our_token_do_nothing(address: str) -> None:
     operations = FakeOperations([operation(state=OperationState.STOPPED)])
     dead_letters = of(operations)
-    fields = {"why": "mine", "newest": "2"}
+    fields = {"why": "mine", "newest": "2", "letters": "2"}
     assert browser(dead_letters).post(address, data=fields).status_code == 403
     assert browser(dead_letters, VIEWER).post(address, data=fields).status_code == 403
     assert (dead_letters.done, operations.operations) == ([], [operation(state=OperationState.STOPPED)])

@@ -233,7 +233,7 @@ def test_b84_what_the_address_says_is_shown_as_text(browser: Browser, path: str)
 
 
 @pytest.mark.parametrize("path", FORMS)
-@pytest.mark.parametrize("more", [{}, {"newest": "1"}], ids=["as typed", "of letters"])
+@pytest.mark.parametrize("more", [{}, {"newest": "1", "letters": "1"}], ids=["as typed", "of letters"])
 def test_b84_what_a_form_says_is_shown_as_text(browser: Browser, path: str, more: dict[str, str]) -> None:
     client = browser()
     log_in(client, name="ops-1")
