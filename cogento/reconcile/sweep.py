@@ -213,6 +213,8 @@ class EventSweep:
         """Put events that the ledger does not have into mailboxes, unless an answer of Stripe's replaces them."""
         unsettled = await self._unsettled(envelopes)
         coverage = await self._notices.coverage([_snapshot(one) for one in unsettled])
+        if coverage.replaced:  # an earlier sweep may have brought them, to a mailbox that was emptied
+            await self._sweeps.forget(coverage.replaced)
         wanted = [one for one in unsettled if one.event_id not in coverage.replaced]
         if not wanted:
             return _Brought()

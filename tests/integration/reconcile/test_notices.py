@@ -15,6 +15,7 @@ from cogento.events.names import CustomerId
 from cogento.events.outcomes import Source
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import refetch
+from cogento.reconcile.sweep import OVERLAP_SECONDS
 from tests.support.policies import change
 from tests.support.simulated_stripe import (
     SimulatedStripe,
@@ -302,6 +303,27 @@ def test_a_sweep_brings_every_deletion_and_counts_those_that_no_thin_event_told_
     assert swept is not None
     assert swept.missing == (0 if is_told else 1)
     assert post.rows("SELECT deleted_at IS NOT NULL AS deleted FROM users") == [{"deleted": True}]
+
+
+def test_what_a_wiped_redis_held_is_waited_for_no_longer_once_an_answer_replaces_it(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, redis_url: str
+) -> None:
+    deliver(post, begun(stripe, name="Ada"))
+    post.drain()
+    renamed(stripe, "Bob", at=START + 50)
+    asking.sweep(grace_seconds=0)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    stripe.now += 1000
+    notify(post, renamed(stripe, "Cleo", at=stripe.now - 100))
+    ask(asking, post)
+
+    asking.sweep(grace_seconds=0)
+    swept = asking.sweep(grace_seconds=0)
+
+    assert asking.standing().awaited == 0
+    assert swept is not None
+    assert swept.since == stripe.now - OVERLAP_SECONDS
 
 
 def test_what_is_told_beside_snapshots_changes_nothing(
