@@ -325,7 +325,8 @@ class FakeDeadLetters(DeadLetterService):
         return [replace(group, letters=newest or 1) for group in groups] if self.many else groups
 
     def page(self, which: LetterFilter, *, below: int | None = None, limit: int = 100) -> list[Letter]:
-        older = [one for one in self.letters if (which.oldest or 1) <= one.id < (below or MORE)]
+        most = min(which.newest or MORE, (below or MORE) - 1)
+        older = [one for one in self.letters if (which.oldest or 1) <= one.id <= most]
         wanted = [one for one in older if one.status in which.statuses]
         return [one for one in wanted if which.fingerprint in {None, one.fingerprint}][:limit]
 

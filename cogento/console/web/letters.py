@@ -50,7 +50,9 @@ class LetterPages:
             letters = self._dead_letters.page(which, below=asked.below, limit=LISTED + 1)
             rows = self._dead_letters.rows(letters[:LISTED])
         matching = sum(group.letters for group in groups)
-        is_all = matching < COUNTED and len(groups) < LISTED and (which.oldest or 1) == 1
+        is_from_the_newest = which.newest is None or which.newest == found.newest
+        is_counted = matching < COUNTED and len(groups) < LISTED
+        is_all = is_counted and is_from_the_newest and (which.oldest or 1) == 1
         older = letters[LISTED - 1].id if len(letters) > LISTED else None
         unread = which.oldest if older is None and which.oldest != 1 else None
         values = {
@@ -70,6 +72,7 @@ class LetterPages:
             "matching": f"{matching:,}" if is_all else "of them",
             "of_the_newest": COUNTED if matching >= COUNTED else None,
             "unread": unread,
+            "counted_below": asked.below if which.text else None,
         }
         return show("letters.html", values, drawn=drawn)
 

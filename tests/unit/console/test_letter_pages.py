@@ -113,6 +113,14 @@ def test_a_text_is_looked_for_in_the_newest_letters_and_then_in_older_ones() -> 
     assert "looked for in letters" not in browser(FakeDeadLetters()).get("/console/letters?text=evt").text
 
 
+def test_the_count_of_older_letters_with_a_text_is_not_offered_as_all_of_them() -> None:
+    client = browser(FakeDeadLetters([kept(number) for number in range(LISTED + 1, 0, -1)]))
+    older = client.get("/console/letters?text=evt&below=2").text
+    assert "Discard all of them …" in older
+    assert 'href="/console/letters/discard?text=evt"' in older
+    assert 'href="/console/letters?text=evt&amp;fingerprint=f00d&amp;below=2" aria-label="The 1 of' in older
+
+
 def test_a_list_says_where_it_counts_no_further() -> None:
     dead_letters = FakeDeadLetters([kept()], many=True)
     client = browser(dead_letters)
