@@ -6,8 +6,10 @@ import base64
 import csv
 import dataclasses
 import datetime as dt
+import errno
 import json
 import os
+import secrets
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,15 +146,34 @@ def _rows(dead_letters: DeadLetterService, which: LetterFilter, *, bodies: bool)
 
 @contextmanager
 def _opened(file: str) -> Iterator[TextIO]:
-    """Make a file that only its owner may read; an existing file is an error."""
+    """Make a file that only its owner may read; it has its name once all is written. An existing file is an error."""
     if file == STANDARD_OUTPUT:
         yield sys.stdout
         return
+    unfinished = Path(file).parent / f".{secrets.token_hex(8)}.unfinished"
+    with _named_in_errors(file):
+        _refuse_existing(file)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+        with _named_in_errors(file):
+            _refuse_existing(file)
+            os.rename(unfinished, file)  # noqa: PTH104 - Path would take the slash off `name/`
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named_in_errors(file: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Failure(
             f"{printable(file)} cannot be written: {error.strerror}. Choose another name."
         ) from error
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-        yield stream
+
+
+def _refuse_existing(file: str) -> None:
+    if os.path.lexists(file):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))

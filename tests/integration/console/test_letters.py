@@ -502,6 +502,19 @@ def test_an_export_overwrites_no_file(run: Run, store: Store, tmp_path: Path) ->
     assert file.read_text() == "mine"
 
 
+def test_an_export_that_failed_leaves_no_file_and_the_next_one_is_whole(
+    run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_letters(store, dead(1), dead(2))
+    file = tmp_path / "letters.csv"
+    with monkeypatch.context() as broken:
+        broken.setattr("cogento.console.dead_letters.DeadLetterService.body", None)
+        assert run("letters", "export", str(file), "--bodies").exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+    assert run("letters", "export", str(file), "--bodies").exit_code == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_an_export_of_no_known_form_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     assert run("letters", "export", str(tmp_path / "letters.xlsx")).exit_code == 2
 
