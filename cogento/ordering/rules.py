@@ -28,7 +28,7 @@ def is_creation(version: Version) -> bool:
 def is_surely_earlier(one: EventRecord | Version, other: EventRecord | Version) -> bool:
     """R3: further apart than a stamp can be late, the smaller second is earlier.
 
-    An answer of Stripe is stamped with the second of the answer, which is never late: there the window suffices.
+    The stamp of an answer of Stripe is never late, however slow it was: there the window suffices.
     """
     return one.created + (ORDER_WINDOW if other.fetched else STAMP_JITTER) < other.created
 

@@ -77,7 +77,7 @@ class StripeAccount:
         at = None
         for path, name in LISTS.items():
             try:
-                at = (await self._requests.get(path, limit=1, **on_behalf)).at
+                at = (await self._requests.get(path, limit=1, **on_behalf)).sent_at
             except StripeApiError as error:
                 if error.status != FORBIDDEN:
                     raise

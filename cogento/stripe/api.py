@@ -38,7 +38,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list, in Stripe's order (newest first), with each object's exact bytes, and the id after which the next one begins."""
+    """A page of a list, in Stripe's order (newest first), with each object's exact bytes, and the id after which the next one begins.
+
+    `at` is as in StripeAnswer.
+    """
 
     objects: tuple[bytes, ...]
     last_id: str | None
@@ -86,7 +89,7 @@ class StripeApi:
 
     async def now(self) -> int:
         """Ask what time it is by Stripe's clock, in Unix seconds."""
-        return (await self._requests.get("/v1/events", limit=1)).at
+        return (await self._requests.get("/v1/events", limit=1)).sent_at
 
     async def event(self, event_id: str) -> StripeAnswer:
         """Ask for one event, as its webhook carried it; missing after thirty days."""

@@ -7,6 +7,7 @@ Knows paths and bytes; nothing of what they mean, nor of the SDK.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -60,29 +61,48 @@ class Unlimited:
 
 @dataclass(frozen=True, slots=True)
 class StripeAnswer:
-    """The JSON that Stripe sent, and the second at which it did so, by its own clock."""
+    """The JSON that Stripe sent, and a second by its own clock: what it shows was true in that second or later."""
 
     body: bytes
     at: int
 
 
-class Requests:
-    """Asks Stripe on behalf of one process; `jitter` is uniform in [0, 1)."""
+@dataclass(frozen=True, slots=True)
+class DatedAnswer(StripeAnswer):
+    """An answer with the second at which Stripe sent it, by its own clock.
 
-    def __init__(self, transport: Transport, limit: RateLimit, *, jitter: Callable[[], float]) -> None:
+    Stripe may have read the object as long before as the request took: by so many whole seconds `at` is earlier. The rest of a
+    second is no harm, because an answer counts as later than an event only if it is so by more than two.
+    """
+
+    sent_at: int
+
+
+class Requests:
+    """Asks Stripe on behalf of one process; `jitter` is uniform in [0, 1), `clock` is monotonic."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        limit: RateLimit,
+        *,
+        jitter: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._transport = transport
         self._limit = limit
         self._jitter = jitter
+        self._clock = clock
 
-    async def get(self, path: str, **parameters: Any) -> StripeAnswer:
+    async def get(self, path: str, **parameters: Any) -> DatedAnswer:
         """Send a GET, tried at most as often as REQUEST allows; raises StripeApiError."""
         return await self._send("get", path, parameters)
 
-    async def post(self, path: str, *, idempotency_key: str, **parameters: Any) -> StripeAnswer:
+    async def post(self, path: str, *, idempotency_key: str, **parameters: Any) -> DatedAnswer:
         """Send a POST, which takes effect once however often it is tried (docs.stripe.com/api/idempotent_requests); otherwise as `get`."""
         return await self._send("post", path, {"idempotency_key": idempotency_key, **parameters})
 
-    async def _send(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
+    async def _send(self, method: str, path: str, parameters: Mapping[str, Any]) -> DatedAnswer:
         for attempt in range(1, REQUEST.attempts_limit):
             try:
                 return await self._once(method, path, parameters)
@@ -94,7 +114,7 @@ class Requests:
                 await asyncio.sleep(delay)
         return await self._once(method, path, parameters)
 
-    async def _once(self, method: str, path: str, parameters: Mapping[str, Any]) -> StripeAnswer:
+    async def _once(self, method: str, path: str, parameters: Mapping[str, Any]) -> DatedAnswer:
         slot = await self._limit.reserve()
         if slot.blocked_seconds > 0:
             raise StripeApiError(
@@ -103,9 +123,11 @@ class Requests:
                 refused_before=True,
             )
         await asyncio.sleep(slot.wait_seconds)
+        asked = self._clock()
         try:
             response = await self._transport(method, path, parameters)
-            return StripeAnswer(response.body, _second(response.headers))
+            took, sent_at = self._clock() - asked, _second(response.headers)
+            return DatedAnswer(response.body, sent_at - int(took), sent_at)
         except StripeApiError as error:
             await self._apply_rate_limit(error, path)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from cogento.events.outcomes import Source
 from cogento.local.stripe.errors import Fault, FaultKind
 from cogento.reconcile import refetch
 from cogento.reconcile.sweep import OVERLAP_SECONDS
+from cogento.stripe.requests import RawResponse
 from tests.support.policies import change
 from tests.support.simulated_stripe import (
     SimulatedStripe,
@@ -59,6 +61,35 @@ def ask(asking: LoopedReconciliation, post: Post) -> None:
         post.drain()
         asking.ask()
         post.drain()
+
+
+def slow_down(asking: LoopedReconciliation, stripe: SimulatedStripe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let four seconds pass between the moment at which Stripe reads an object and its answer."""
+    requests = asking.looped._stripe.api._requests
+    send = requests._transport
+
+    async def send_slowly(*request: Any) -> RawResponse:
+        body, _ = await send(*request)
+        stripe.now += 4
+        return RawResponse(body, {"date": formatdate(stripe.now, usegmt=True)})
+
+    monkeypatch.setattr(requests, "_transport", send_slowly)
+    monkeypatch.setattr(requests, "_clock", lambda: stripe.now)
+
+
+def test_a_slow_answer_hides_no_change_that_was_made_while_it_was_under_way(
+    stripe: SimulatedStripe, asking: LoopedReconciliation, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = stripe.customer(name="Ada")
+    notify(post, stripe.account.begin(ada, at=START))
+    slow_down(asking, stripe, monkeypatch)
+    asked_at = stripe.now
+    ask(asking, post)
+
+    notify(post, stripe.account.change(replace(ada, name="Bob"), at=asked_at + 1))
+    ask(asking, post)
+
+    assert post.rows("SELECT name FROM users") == [{"name": "Bob"}]
 
 
 def begun(stripe: SimulatedStripe, **fields: Any) -> AccountEvent:
