@@ -36,9 +36,9 @@ class UnsentForm:
 
     @property
     def back(self) -> str:
-        """The page that the form was on, or the nearest one above it."""
+        """The page that the form was on, or the nearest one above it; never a question about all letters, which the form was not."""
         path = urlsplit(self.action).path
-        while path and own_address(path, "GET") is None:
+        while path and _endpoint_of(path, "GET") in {None, "confirm_letters"}:
             path = path.rpartition("/")[0]
         return path or url_for("overview")
 
@@ -48,6 +48,10 @@ def own_address(target: str, method: str) -> str | None:
 
     No browser leaves this host for it: it begins with our path, and holds nothing that browsers read as another host.
     """
+    return None if _endpoint_of(target, method) is None else target
+
+
+def _endpoint_of(target: str, method: str) -> str | None:
     if len(target) > MAX_ADDRESS_LENGTH or not target.startswith(request.script_root + OWN_PATHS):
         return None
     if "\\" in target or not target.isprintable() or " " in target:
@@ -60,7 +64,7 @@ def own_address(target: str, method: str) -> str | None:
         )
     except (HTTPException, ValueError):
         return None
-    return None if endpoint in NOT_KEPT else target
+    return None if endpoint in NOT_KEPT else endpoint
 
 
 def asked_page() -> str | None:

@@ -113,6 +113,14 @@ def test_form_without_a_session_is_sent_after_the_login_by_one_more_click(
     ]
 
 
+def test_the_way_back_from_a_bulk_discard_leads_to_the_list_and_not_to_a_discard_of_all(
+    browser: Browser,
+) -> None:
+    unsent = {"unsent": "/console/letters/discard", "unsent.letter": "1", "unsent.why": TYPED}
+    shown = log_in(browser(), more=unsent)
+    assert '<a href="/console/letters">Back without sending</a>' in shown.text
+
+
 def test_wrong_password_does_not_lose_what_was_typed(browser: Browser) -> None:
     page = log_in(browser(), WRONG, more={"unsent": DISCARD, "unsent.why": TYPED})
     assert html.unescape(fields_of(page, "/console/login")["unsent.why"]) == TYPED
