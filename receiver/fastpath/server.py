@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 # The parser knows the registered methods; of another one it says only that it is unknown.
 _OTHER_METHOD = re.compile(
-    rb"[!#$%&'*+.^`|~\w-]{1,20} " + re.escape(WEBHOOK_PATH.encode()) + rb"(\?\S*)? HTTP/1\.[01]\r\n"
+    rb"[!#$%&'*+.^`|~\w-]{1,20} "
+    + re.escape(WEBHOOK_PATH.encode())
+    + rb"(/[a-z0-9_]+)?(\?\S*)? HTTP/1\.[01]\r\n"
 )
 
 

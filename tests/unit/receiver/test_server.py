@@ -372,6 +372,9 @@ def test_a_wish_for_another_protocol_is_passed_over(wish: bytes) -> None:
     [
         pytest.param(HEAD + b"Expect: 200-ok\r\n\r\n", 417, id="other-expectation"),
         pytest.param(b"FOO /webhooks/stripe HTTP/1.1\r\n\r\n", 405, id="B1-other-method"),
+        pytest.param(
+            b"FOO /webhooks/stripe/eu_2?a HTTP/1.1\r\n\r\n", 405, id="B1-other-method-of-an-account"
+        ),
         pytest.param(b"FOO /elsewhere HTTP/1.1\r\n\r\n", 400, id="B1-other-method-elsewhere"),
         pytest.param(b"CONNECT receiver:443 HTTP/1.1\r\n\r\n", 400, id="B1-tunnel"),
         pytest.param(b"GET /h\xc3\xa9 HTTP/1.1\r\n\r\n", 400, id="B19-not-ascii"),
