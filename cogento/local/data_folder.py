@@ -69,7 +69,7 @@ class DataFolder:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _lock(path)
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        except OSError as error:
             raise LocalError(f"{path} can't be used: {error.strerror}. Choose another with --data") from error
         folder = cls(path.resolve())
         folder.remove_run_file()
