@@ -81,6 +81,7 @@ class WaitingPages:
             "asked": asked,
             "lines": describe_waiting(page),
             "more": describe_unlisted(page, states),
+            "listed_of_one": LISTED_OF_ONE,
             "tabs": _tabs(page, asked),
             "events": None if queue is None else queue.waiting + queue.parked,
             "everything": page.everything and describe_pause(page.everything, page.now_ms),

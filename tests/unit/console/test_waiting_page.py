@@ -61,6 +61,20 @@ def test_the_address_chooses_a_state_and_a_customer(mailboxes: LoopedMailboxes) 
     assert ("/customers/cus_a" in one, "/customers/cus_b" in one) == (False, True)
 
 
+def test_the_page_promises_as_many_customers_of_a_state_as_it_lists(
+    mailboxes: LoopedMailboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cogento.console.web.waiting.LISTED_OF_EACH", 1)
+    monkeypatch.setattr("cogento.console.web.waiting.LISTED_OF_ONE", 2)
+    mailboxes.put([envelope(f"evt_{number}", customer=f"cus_{number}") for number in range(4)])
+    client = browser(mailboxes)
+    assert (
+        "3 more queued not listed: choose the state for up to 2 of them."
+        in client.get("/console/waiting").text
+    )
+    assert "2 more queued not listed." in client.get("/console/waiting?state=queued").text
+
+
 @pytest.mark.parametrize("query", ["state=dead", "customer=sub_1", "customer=%00", "customer=<script>"])
 def test_an_address_that_names_no_state_and_no_customer_is_refused(
     mailboxes: LoopedMailboxes, query: str
