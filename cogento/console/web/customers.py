@@ -51,7 +51,8 @@ class CustomerPages:
 
     def install(self, app: Flask) -> None:
         """Put the pages into an application."""
-        app.add_url_rule("/console/explain", "explain", self.find)
+        app.add_url_rule("/console/explain", "explain", self.explain)
+        app.add_url_rule("/console/search", "search", self.search, methods=["POST"])
         one = "/console/customers/<customer_id>"
         app.add_url_rule(one, "customer", self.show)
         app.add_url_rule(
@@ -63,9 +64,15 @@ class CustomerPages:
         app.add_url_rule(f"{one}/compare", "compare_customer", self.compare, methods=["POST"])
         app.add_url_rule(f"{one}/repair", "repair_customer", self.repair, methods=["POST"])
 
-    def find(self) -> AnyResponse:
-        """Go to the customer that an id or address is about."""
-        asked = request.args.get("id", "").strip()
+    def explain(self) -> AnyResponse:
+        """Go to the customer that an id is about, for links."""
+        return self._find(request.args.get("id", "").strip())
+
+    def search(self) -> AnyResponse:
+        """Go to the customer of whatever was typed: an address or a name must not get into a URL, so it is a form."""
+        return self._find(request.form.get("id", "").strip())
+
+    def _find(self, asked: str) -> AnyResponse:
         if not asked or len(asked) > MAX_ID_LENGTH:
             abort(400, "Enter a customer, subscription or event id, or an e-mail address.")
         with friendly_errors():
@@ -80,7 +87,7 @@ class CustomerPages:
             chosen = {"event": asked}
         elif "@" not in asked and not asked.startswith(CUSTOMER):
             chosen = {"object": asked}
-        return redirect(url_for("customer", customer_id=customer_id, **chosen))
+        return redirect(url_for("customer", customer_id=customer_id, **chosen), code=303)
 
     def show(self, customer_id: str) -> Response:
         """Show one customer."""

@@ -44,6 +44,8 @@ NO_COOKIE = (
     "Then try again."
 )
 PUBLIC_ENDPOINTS = frozenset({"health", "login", "metrics", "static"})
+CHANGE_NOTHING = frozenset({"logout", "search"})
+"""Forms that viewers may send, too."""
 
 _log = structlog.get_logger()
 
@@ -89,7 +91,7 @@ def authorize(user: User, form_token: str) -> None:
     g.user, g.form_token = user, form_token
     if request.method in SAFE_METHODS or request.endpoint is None:
         return
-    if not user.may_change and request.endpoint != "logout":
+    if not user.may_change and request.endpoint not in CHANGE_NOTHING:
         abort(403, "You are logged in as a viewer. Only operators can change something.")
     if is_same_token(request.form.get("token"), form_token):
         return

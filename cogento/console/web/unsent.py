@@ -68,7 +68,9 @@ def _endpoint_of(target: str, method: str) -> str | None:
 
 
 def asked_page() -> str | None:
-    """Return the page that this request asks for, to come back to; None where it is not a page of ours."""
+    """Return the page that this request asks for, to come back to; None where it is not a page of ours, or may name a person."""
+    if request.endpoint == "explain" and "@" in request.args.get("id", ""):
+        return None
     return own_address(_asked(), "GET")
 
 

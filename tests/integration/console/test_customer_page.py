@@ -175,8 +175,9 @@ def test_whatever_is_asked_leads_to_the_customer(
 ) -> None:
     applied("customer.created", ADA, id_="evt_ada")
     applied("customer.subscription.created", PLAN, id_="evt_plan", created=NOW + 1)
-    answer = browser.get("/console/explain", query_string={"id": asked})
-    assert (answer.status_code, answer.location) == (302, address)
+    token = re.findall(r'name="token" value="([^"]+)"', browser.get("/console").text)[0]
+    answer = browser.post("/console/search", data={"id": asked, "token": token})
+    assert (answer.status_code, answer.location) == (303, address)
     assert browser.get(answer.location).status_code == 200
 
 

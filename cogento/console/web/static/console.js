@@ -13,7 +13,7 @@ const OWN_STATE = { DETAILS: ["open"], INPUT: ["value", "checked"] };
 let pause = PAUSE_MS;
 
 document.addEventListener("keydown", (event) => {
-  const search = document.querySelector(".search input");
+  const search = document.querySelector(".search [type=search]");
   if (event.key !== "/" || event.target.closest(TYPING) || !search || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   search.focus();

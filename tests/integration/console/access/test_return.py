@@ -40,6 +40,24 @@ def test_login_leads_to_the_page_that_was_asked_for(browser: Browser) -> None:
     assert client.get(FILTERED, base_url=HTTPS).status_code == 200
 
 
+def test_login_keeps_no_e_mail_address_in_a_url(browser: Browser) -> None:
+    asked = browser().get("/console/explain?id=ada%40example.com", base_url=HTTPS)
+    assert asked.location == "/console/login"
+    kept = browser().get("/console/explain?id=cus_1", base_url=HTTPS)
+    assert kept.location == "/console/login?next=/console/explain?id%3Dcus_1"
+
+
+def test_viewer_may_search_and_what_was_typed_is_in_no_url(browser: Browser) -> None:
+    client = browser()
+    log_in(client, VIEWERS_PASSWORD)
+    page = client.get("/console", base_url=HTTPS)
+    assert '<form class="search" method="post" action="/console/search"' in page.text
+    found = client.post(
+        "/console/search", base_url=HTTPS, data={"token": token_of(page), "id": "ada@example.com"}
+    )
+    assert (found.status_code, "Nothing found" in found.text) == (404, True)
+
+
 def test_wrong_password_does_not_forget_the_page(browser: Browser) -> None:
     page = log_in(browser(), WRONG, more={"next": FILTERED})
     assert html.unescape(fields_of(page, "/console/login")["next"]) == FILTERED
