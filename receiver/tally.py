@@ -12,6 +12,7 @@ import structlog
 
 from cogento.events.fence import Fence, Fenced
 from cogento.queue.errors import MailboxUnavailable
+from cogento.reporting import report
 from cogento.retries import INTERVALS
 
 if TYPE_CHECKING:
@@ -80,3 +81,5 @@ class FenceTally:
             )
         except MailboxUnavailable as error:
             _log.info("fence_not_noted", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a bug here must neither end the counting nor have it tried for each event
+            report(error)

@@ -47,5 +47,6 @@ class PeriodicTask:
                 log.warning("periodic_task_failed", task=self.name, exc_info=error)
                 pause = min(self.interval_seconds, INTERVALS.after_failure_seconds)
             if this is not None and this.cancelling():
+                log.warning("cancellation_lost", task=self.name)
                 raise asyncio.CancelledError
             await asyncio.sleep(pause)

@@ -297,11 +297,14 @@ class Mailboxes:
         others than the `known` ones.
         """
         forms = {form for name in names for form in (name, name.lower(), name.title(), name.upper())}
-        head: list[Argument] = [customer_id, len(known), *known, *sorted(forms)]
+        terms: list[Argument] = [len(known), *known, *sorted(forms)]
         now_ms, removed = await self.now_ms(), 0
-        # In this order: meanwhile its events may move from the first to the last. Shards that were keep reasons of pauses.
-        for tag in (await self._layouts.refresh()).counted_tags:
-            (reply,) = await self._server.run(Call("forget", tag, (now_ms, *head)))
+        layout = await self._layouts.refresh()
+        # In this order: meanwhile its events may move from the first to the last. In retired shards nobody works: reasons of pauses
+        # are there, and events where Redis has lost that they moved.
+        for tag in layout.counted_tags:
+            head: list[Argument] = [now_ms, customer_id, int(tag not in layout.tags)]
+            (reply,) = await self._server.run(Call("forget", tag, (*head, *terms)))
             if reply < 0:
                 return None
             removed += reply

@@ -203,7 +203,7 @@ class ShardMove:
         await self._copy_halt(layout)
         while (pass_ := await self._move_all(layout)).found:
             if not pass_.moved:
-                return  # workers have the customers, or events come too fast, or too much waits: the next run tries again
+                return  # workers have the customers, or events come too fast: the next run tries again
             await self._rest(time.monotonic(), seconds=PASS_SECONDS)
         await self._client.ask("DEL", keys.moved_key(self._layouts.first_tag))
         await self._write(layout, layout.settled())
@@ -242,10 +242,20 @@ class ShardMove:
         """Move every customer that has another home and is not leased; where none is left, stored events without a mailbox.
 
         Scans find also those whom Redis has lost from its lists, and may miss one that is parked when the first looks for waiting
-        events, and waits when the second looks for parked ones. The lists, read at one moment, have that one.
+        events, and waits when the second looks for parked ones. The lists, read at one moment, have that one. Where they are too
+        long for that, a second series of scans has it, unless it is parked again just then.
         """
         await self._end_arrivals(layout)
         pass_ = _Pass()
+        await self._move_scanned(layout, pass_)
+        if not pass_.found and not await self._move_listed(layout, pass_):
+            await self._move_scanned(layout, pass_)
+        if not pass_.found:
+            await self._bring_home(layout, pass_)
+        return pass_
+
+    async def _move_scanned(self, layout: Layout, pass_: _Pass) -> None:
+        """Move every customer that scans of keys and fields find, one after the other."""
         for family in ("mail", "held"):
             async for tag, ids in self._through_keys(layout, family):
                 await self._move_leaving(layout, tag, ids, pass_)
@@ -253,20 +263,13 @@ class ShardMove:
             for key in (keys.pauses_key(tag), keys.owners_key(tag)):
                 async for ids in self._through_fields(key):
                     await self._move_leaving(layout, tag, ids, pass_)
-        if not pass_.found:
-            await self._move_listed(layout, pass_)
-        if not pass_.found:
-            await self._bring_home(layout, pass_)
-        return pass_
 
-    async def _move_listed(self, layout: Layout, pass_: _Pass) -> None:
-        """Move every customer that the lists of its former shard have.
-
-        A shard whose lists are too long for that counts as a customer that was found, so that the change does not end.
-        """
+    async def _move_listed(self, layout: Layout, pass_: _Pass) -> bool:
+        """Move every customer that the lists of its former shard have; False where lists of one are too long to be read."""
+        are_all_read = True
         for tag in layout.former.tags:
             ((entries, listed),) = await self._durably(layout, "remaining", {tag: [[MOST_LISTED]]})
-            pass_.found += entries > MOST_LISTED
+            are_all_read = are_all_read and entries <= MOST_LISTED
             customers = dict.fromkeys(CustomerId(id_.decode()) for id_ in listed)
             leaving = [id_ for id_ in customers if layout.current.tag_of(id_) != tag]
             for first in range(0, len(leaving), CUSTOMERS_AT_ONCE):
@@ -274,6 +277,7 @@ class ShardMove:
                 (answers,) = await self._durably(layout, "here", {tag: [[*some]]})
                 here = [id_ for id_, is_here in zip(some, answers, strict=True) if is_here]
                 await self._move_leaving(layout, tag, here, pass_)
+        return are_all_read
 
     async def _end_arrivals(self, layout: Layout) -> None:
         """Take step 4 for customers for whom an earlier process has taken step 3."""

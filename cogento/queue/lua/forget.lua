@@ -3,27 +3,32 @@
 -- KEYS[1]   tag
 -- ARGV[1]   now
 -- ARGV[2]   customer id
--- ARGV[3]   number of events that the caller knows, n
--- ARGV[4…]  their ids; then texts that name the person, to be searched for in the reasons of all pauses
+-- ARGV[3]   1: the shard is retired, where nobody works, and everything is deleted; 0: it is not
+-- ARGV[4]   number of events that the caller knows, n
+-- ARGV[5…]  their ids; then texts that name the person, to be searched for in the reasons of all pauses
 -- Returns   how many events were deleted, or -1: nothing was changed, because a worker has leased the customer or there is an
 --           event that the caller does not know
 
 local LEFT_ALONE = -1
-local customer, first_name = ARGV[2], 4 + tonumber(ARGV[3])
-if redis.call('HEXISTS', OWNERS, customer) == 1 then return LEFT_ALONE end
+local customer, is_retired, first_name = ARGV[2], ARGV[3] == '1', 5 + tonumber(ARGV[4])
+if not is_retired and redis.call('HEXISTS', OWNERS, customer) == 1 then return LEFT_ALONE end
 
 local known = {}
-for i = 4, first_name - 1 do known[ARGV[i]] = true end
+for i = 5, first_name - 1 do known[ARGV[i]] = true end
 local mail = redis.call('ZRANGE', mail_of(customer), 0, -1)
 local held = redis.call('ZRANGE', held_of(customer), 0, -1)
 for _, ids in ipairs({mail, held}) do
   for _, id in ipairs(ids) do
-    if not known[id] then return LEFT_ALONE end
+    if not is_retired and not known[id] then return LEFT_ALONE end
   end
 end
 redis.call('DEL', mail_of(customer), held_of(customer), aside_of('mail:' .. customer), aside_of('held:' .. customer))
 for _, list in ipairs({READY, SLEEPING, PAUSED, PARKED, SINCE}) do redis.call('ZREM', list, customer) end
 redis.call('HDEL', CRASHES, customer)
+if is_retired then
+  redis.call('HDEL', OWNERS, customer)
+  redis.call('ZREM', LEASES, customer)
+end
 for _, ids in ipairs({mail, held}) do
   incr_stat('bytes', -delete_events(ids))
   if #ids > 0 then chunked_call('HDEL', TRIES, ids) end

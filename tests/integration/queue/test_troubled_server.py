@@ -41,7 +41,8 @@ def admin(own_server: OwnServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    """Switch off the collection of cycles: a worker collects seldom."""
+    """Switch off the collection of cycles, once those of other tests are gone: a worker collects seldom."""
+    gc.collect()
     gc.disable()
     yield
     gc.enable()

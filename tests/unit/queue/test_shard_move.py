@@ -10,6 +10,7 @@ from cogento.events.names import CustomerId, EventId
 from cogento.queue import shard_move
 from cogento.queue.claims import FailedAttempt, PutResult, Settlement
 from cogento.queue.durable_scripts import DurableScripts
+from cogento.queue.keys import shard_of
 from cogento.queue.layout import Layout, ShardSet
 from cogento.queue.redis_connection import RedisConnection
 from cogento.queue.redis_server import RedisServer
@@ -223,6 +224,23 @@ def test_a_reason_that_names_a_person_is_erased_also_in_shards_that_were(
     assert not [value for key in client.keys("*:halted") if "Bob" in repr(value := client.get(key))]
 
 
+def test_a_person_is_forgotten_also_where_redis_has_lost_that_the_events_moved(
+    client: FakeRedis, clock: ManualClock
+) -> None:
+    gone = next(one for one in (CUS_A, CUS_B, CUS_C, CUS_D) if shard_of(one, shards=6) >= 2)
+    LoopedMailboxes.on(client, clock=clock, shards=6).put([envelope("evt_1", customer=gone)])
+    tag = layout(client).current.tag_of(gone)
+    kept = {
+        key: client.dump(key) or b"" for key in client.scan_iter(match=f"{tag}:*") if b"layout" not in key
+    }
+    worker = change(client, clock, 2)
+    for key, value in kept.items():
+        client.delete(key)
+        client.restore(key, 0, value)
+    assert worker.forget(gone, known=ids("evt_1")) is not None
+    assert not client.keys(f"{tag}:event:*")
+
+
 def test_nothing_changes_while_a_worker_wishes_for_another_number_or_does_not_say(
     mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock
 ) -> None:
@@ -395,15 +413,32 @@ def test_a_stored_event_leaves_its_customer_only_where_that_has_nothing_else(
     assert taken(claim(worker)) == {"cus_a": ["evt_2", "evt_1"]}
 
 
-def test_a_change_does_not_end_while_too_many_wait_to_be_told_apart(
+def test_where_lists_are_too_long_to_be_read_scans_find_who_returned_meanwhile(
     mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mailboxes.put([envelope("evt_1", customer="cus_b")])
-    with monkeypatch.context() as patch:
-        patch.setattr(shard_move, "MOST_LISTED", 0)
-        worker = change(client, clock, 6)
-        assert layout(client).is_changing
-    assert worker.shard_move().run()
+    monkeypatch.setattr(shard_move, "MOST_LISTED", 0)
+    mailboxes.put([envelope("evt_1", customer="cus_a")])
+    mailboxes.settle(claim(mailboxes), [Settlement(CUS_A, parked=ids("evt_1"))])
+
+    async def replay_unseen() -> None:
+        await mailboxes.looped.replay(CUS_A)
+
+    before_scan(monkeypatch, "held", replay_unseen)
+    worker = change(client, clock, 6)
+    assert not layout(client).is_changing
+    assert taken(claim(worker)) == {"cus_a": ["evt_1"]}
+
+
+def test_a_change_ends_however_many_stay_in_the_first_shard(
+    mailboxes: LoopedMailboxes, client: FakeRedis, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_move, "MOST_LISTED", 3)
+    mailboxes.put([envelope(f"evt_{n}", customer=f"cus_{n}") for n in range(40)])
+    claimed = claim(mailboxes, max_customers=100)
+    parked = [Settlement(one.customer_id, parked=ids(one.events[0].event_id)) for one in claimed.batches]
+    mailboxes.settle(claimed, parked)
+    change(client, clock, 6)
+    assert client.zcard("{cogento:0}:parked") > 3
     assert not layout(client).is_changing
 
 

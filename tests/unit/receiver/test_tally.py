@@ -63,3 +63,18 @@ def test_a_report_that_failed_is_not_the_last() -> None:
             assert await notes.noted.get() == (1, {}, None)
 
     asyncio.run(scenario())
+
+
+def test_reports_that_fail_by_a_bug_are_no_more_than_others() -> None:
+    async def scenario() -> None:
+        notes = Notes()
+        notes.failure = KeyError("a bug")
+        tally = FenceTally(FENCE, notes, every_seconds=3600)
+        tally.let_in()
+        await notes.noted.get()
+        for _ in range(9):
+            await asyncio.sleep(0)
+            tally.let_in()
+        assert notes.noted.empty()
+
+    asyncio.run(scenario())
