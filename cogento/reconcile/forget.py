@@ -19,6 +19,7 @@ import structlog
 from cogento.events.errors import PermanentError
 from cogento.events.event import Event, read_event, read_stored_event
 from cogento.events.fetched import fetched_event_body
+from cogento.events.letters import LetterReason
 from cogento.events.names import CustomerId, EventId
 from cogento.retries import FailureClass
 from cogento.store.activity import Action
@@ -175,15 +176,19 @@ class Forgetting:
         return [one.event_id for one in listed]
 
     async def _read(self, customer_id: CustomerId, listed: Listed) -> Delivery | None:
-        """Read a waiting event; None for one that nobody could ever apply, or that a newer release wrote."""
+        """Read a waiting event; None for one that is gone by now, that nobody could ever apply, or that a newer release wrote."""
         stored = await self._mailboxes.find(listed.event_id)
         if stored is None:
+            if listed.source is None:
+                _tell_lost(listed.event_id, failure=FailureClass.OTHER_RELEASE)
             return None
         try:
             event = read_stored_event(stored.body)
-        except PermanentError:
+        except PermanentError as error:
+            _tell_lost(listed.event_id, failure=FailureClass.PERMANENT, code=error.reason)
             return None
         if event.customer_id != customer_id or event.id != listed.event_id:
+            _tell_lost(listed.event_id, failure=FailureClass.PERMANENT, code=LetterReason.MISROUTED)
             return None
         return Delivery(event, stored.received_ms, listed.attempts, stored.source)
 
@@ -195,15 +200,14 @@ class Forgetting:
             if classify(error) not in {FailureClass.PERMANENT, FailureClass.BUG}:
                 raise
             if len(deliveries) == 1:
-                log.warning(
-                    "event_of_forgotten_lost",
-                    event_id=deliveries[0].event.id,
-                    failure=type(error).__name__,
-                    code=code_of(error),
-                )
+                _tell_lost(deliveries[0].event.id, failure=classify(error), code=code_of(error))
                 return
             for delivery in deliveries:
                 await self._apply([delivery])
+
+
+def _tell_lost(event_id: EventId, *, failure: FailureClass, code: str | None = None) -> None:
+    log.warning("event_of_forgotten_lost", event_id=event_id, failure=failure, code=code)
 
 
 def _out_of_reach(names: Collection[str]) -> tuple[str, ...]:

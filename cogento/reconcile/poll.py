@@ -63,8 +63,8 @@ class EventPoll:
         except StripeApiError as error:
             self._rest(error, at_least_seconds=error.retry_after_seconds or 0)
             return
-        except QueueFullError as error:
-            self._rest(error)
+        except QueueFullError as error:  # the next poll lists everything since then again
+            self._rest(error, at_least_seconds=INTERVALS.sweep_seconds)
             return
         self._failures = 0
         if is_far and swept is not None and swept.is_whole:

@@ -128,8 +128,10 @@ class EventSweep:
         while not swept.is_whole and await self._has_room():
             swept = await self._sweep_slice(swept, slices, scope)
             report(swept)
-        if swept.is_whole and not swept.refused:
-            await self._sweeps.finish()
+        if swept.is_whole:
+            await (
+                self._sweeps.finish()
+            )  # also with a full mailbox: the next one lists the same again, and costs as much
         if not scope.replaces_webhooks:  # a poll runs every few seconds
             log.info("sweep_ended", whole=swept.is_whole, listed=swept.listed, missing=swept.missing)
         if swept.refused:

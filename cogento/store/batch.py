@@ -156,7 +156,7 @@ async def _write(connection: asyncpg.Connection, plan: Plan, emails: EmailAssign
     await email_ownership.write_emails(connection, emails)
     await users.update(connection, [change for change in plan.customers if change.needs_update])
     await users.insert(connection, [change for change in plan.customers if change.row is None], emails.new)
-    await users.set_lives_in_stripe(connection, plan.customers)
+    await users.set_lives_in_stripe(connection, plan.customers, found_alive=plan.found_alive)
     await roles.remove_all(
         connection, [change.user_id for change in plan.customers if change.columns.deleted]
     )

@@ -17,6 +17,7 @@ from cogento.events.addresses import placeholder
 from cogento.events.kinds import CUSTOMER
 from cogento.events.outcomes import Source
 from cogento.ordering.erasure import tombstone_evidence, without_personal_data
+from cogento.ordering.evidence import outlives_its_customer
 from cogento.store import batch, dead_letters, kept_objects
 from cogento.store.kind_queries import query_of
 from cogento.store.ledger import Delivery
@@ -37,6 +38,7 @@ _PERSON = query("forget_person")
 _CUSTOMER = query("forget_customer")
 _BODIES = query("forget_letter_bodies")
 _NOTICES = query("forget_notices")
+_DELETED_IN_STRIPE = query("forget_deleted_in_stripe")
 _OWN_REASONS = query("forget_own_reasons")
 _NAMED_REASONS = query("forget_named_reasons")
 
@@ -133,9 +135,18 @@ async def _erase(
     own = await connection.fetch(_OWN_REASONS, whose, FORGOTTEN)
     named = await connection.fetch(_NAMED_REASONS, list(names))
     notices = await connection.fetch(_NOTICES, whose)
-    asked = {notice["object_id"] for notice in notices}  # what Stripe was to answer is not in the rows
+    waiting = {
+        notice["object_id"] for notice in notices if notice["waits"]
+    }  # the rows lack what Stripe was to answer
+    if any(row["told_deleted"] for row in before):
+        await connection.execute(_DELETED_IN_STRIPE, deletion.customer_id)
+        waiting |= {
+            id_
+            for id_, row in owned.items()
+            if outlives_its_customer(row.kind, row.columns, row.known.evidence)
+        }
     for kind, table in TABLES.items():
-        doubted = [row.row_id for id_, row in owned.items() if id_ in asked and row.kind is kind]
+        doubted = [row.row_id for id_, row in owned.items() if id_ in waiting and row.kind is kind]
         await table.mark_unsure(connection, doubted)
     erased = ErasedRows(
         users=len(before),

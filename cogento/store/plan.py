@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Plan:
     """The decisions of one batch; `owners` maps every customer that will have a row to its user.
 
-    `outliving` are rows without events here that become unsure, because their customers are deleted here.
+    `outliving` are rows without events here that become unsure, because their customers are deleted here. `found_alive` are
+    users who were forgotten, and of whom Stripe says now that they are not deleted there.
     """
 
     customers: tuple[UserChange, ...]
@@ -40,6 +41,7 @@ class Plan:
     outliving: Mapping[ObjectId, ObjectRow]
     parked: frozenset[EventId]
     owners: Mapping[str, UUID]
+    found_alive: frozenset[UUID] = frozenset()
 
     @property
     def concerned(self) -> frozenset[CustomerId]:
@@ -79,7 +81,8 @@ def make_plan(
     owners: dict[str, UUID] = {id_: row.user_id for id_, row in users.items()}
     owners |= {change.customer_id: change.user_id for change in customers}
     # Subscriptions of a customer who was forgotten and lives in Stripe have not ended.
-    gone = {id_ for id_, row in users.items() if row.claim.deleted and not row.lives_in_stripe}
+    found_alive = _found_alive(events, users) - {change.customer_id for change in customers}
+    gone = {id_ for id_, row in users.items() if row.claim.deleted and not row.lives_in_stripe} - found_alive
     gone |= {one.customer_id for one in customers if one.columns.deleted and not one.lives_in_stripe}
     of_objects = [event for event in events if event.kind is not CUSTOMER]
     housed = [event for event in of_objects if event.customer_id in owners]
@@ -90,7 +93,23 @@ def make_plan(
         outliving=_outliving(objects, {change.object_id for change in decided}, gone),
         parked=frozenset(event.id for event in of_objects if event.customer_id not in owners),
         owners=owners,
+        found_alive=frozenset(users[id_].user_id for id_ in found_alive),
     )
+
+
+def _found_alive(events: Iterable[Event], users: Users) -> set[CustomerId]:
+    """Find customers who were forgotten, and of whom Stripe says later that a subscription lives: so do they, in Stripe."""
+    lives = (
+        event
+        for event in events
+        if event.version.fetched and event.kind.ends_with_customer and not event.version.terminal
+    )
+    rows = ((event, users[event.customer_id]) for event in lives if event.customer_id in users)
+    return {
+        event.customer_id
+        for event, row in rows
+        if row.is_outlived_by(event.created) and not row.lives_in_stripe
+    }
 
 
 def _decide_customers(

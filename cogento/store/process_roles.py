@@ -54,7 +54,7 @@ RIGHTS: Mapping[ProcessRole, tuple[Mapping[str, str], Mapping[str, str]]] = {
             "dead_letter_actions": _ADD,
             "member_statuses": _WRITE,
             "operations": _READ,
-            "backfill_progress": _READ,
+            "backfill_progress": _WRITE,  # a sweep that finds a gap
         },
     ),
     ProcessRole.CONSOLE: (

@@ -15,7 +15,7 @@ import msgspec
 from cogento.events.addresses import EmailClaim, claimed_address
 from cogento.events.kinds.customer import CustomerColumns
 from cogento.events.names import CustomerId, EventId
-from cogento.ordering.order import CurrentRow, Decision
+from cogento.ordering.order import LAG_SECONDS, CurrentRow, Decision
 from cogento.store.rows import canonical, needs_update, write
 from schema.queries import query
 
@@ -80,6 +80,15 @@ class UserRow(msgspec.Struct, frozen=True):
     def lives_in_stripe(self) -> bool:
         """Whether the row is deleted only because the person was forgotten: Stripe has not said that the customer is deleted."""
         return bool(self.record["lives_in_stripe"])
+
+    def is_outlived_by(self, second: int) -> bool:
+        """Whether Stripe cannot have known of the deletion of this forgotten customer, if a subscription lived there at that second.
+
+        Deleting a customer ends its subscriptions at once, and no copy of Stripe's lags by more than LAG_SECONDS.
+        """
+        return (
+            self.is_forgotten and self.claim.deleted and second > self.record["deleted_second"] + LAG_SECONDS
+        )
 
     @property
     def is_foreign(self) -> bool:
@@ -190,14 +199,16 @@ async def insert(
     await write(connection, _INSERT, values)
 
 
-async def set_lives_in_stripe(connection: asyncpg.Connection, changes: Sequence[UserChange]) -> None:
+async def set_lives_in_stripe(
+    connection: asyncpg.Connection, changes: Sequence[UserChange], *, found_alive: Collection[UUID]
+) -> None:
     """Write which of the customers live in Stripe though they are deleted here; nearly every batch changes none."""
     changed = [
         one for one in changes if one.lives_in_stripe is not (one.row is not None and one.row.lives_in_stripe)
     ]
     values: dict[str, Sequence[object]] = {
-        "user_id": [change.user_id for change in changed],
-        "lives_in_stripe": [change.lives_in_stripe for change in changed],
+        "user_id": [*(change.user_id for change in changed), *found_alive],
+        "lives_in_stripe": [*(change.lives_in_stripe for change in changed), *(True for _ in found_alive)],
     }
     await write(connection, _SET_LIVES_IN_STRIPE, values)
 

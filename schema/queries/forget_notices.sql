@@ -2,4 +2,4 @@
 -- $1 VARCHAR[]: the person's customer and objects
 DELETE FROM notices
 WHERE object_id = ANY($1::VARCHAR[])
-RETURNING object_id
+RETURNING object_id, waits_since IS NOT NULL AS waits

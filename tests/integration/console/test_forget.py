@@ -255,20 +255,50 @@ def test_the_deletion_in_stripe_leaves_nothing_in_doubt_of_a_customer_who_was_fo
     assert (row.deleted_at is not None, row.unsure) == (True, False)
 
 
-def test_a_row_about_which_stripe_was_to_be_asked_is_in_doubt(
-    run: Run, applied: Happened, database_url: str
+@pytest.mark.parametrize(
+    ("notice", "is_unsure"),
+    [
+        ("'sub_1', 'subscription', FALSE, now()", True),
+        ("'sub_1', 'subscription', FALSE, NULL", False),
+        ("'cus_1', 'customer', FALSE, now()", False),
+        ("'cus_1', 'customer', TRUE, now()", True),
+    ],
+)
+def test_a_row_is_in_doubt_where_an_answer_of_stripe_or_an_end_is_missing(
+    run: Run, applied: Happened, database_url: str, notice: str, *, is_unsure: bool
 ) -> None:
     applied("customer.created", person(), id_="evt_c", created=NOW)
     applied("customer.subscription.created", of_person(), id_="evt_s", created=NOW)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO notices (object_id, kind, told_at, ends, noticed_at, waits_since, raw_body)"
-            " VALUES ('sub_1', 'subscription', now(), FALSE, now(), now(), '')"
+            "INSERT INTO notices (object_id, kind, ends, waits_since, told_at, noticed_at, raw_body)"
+            f" VALUES ({notice}, now(), now(), '')".encode()
         )
 
     run("forget", "cus_1", "--yes")
 
-    assert shown(database_url) == [("active", {}, True)]
+    assert shown(database_url) == [("active", {}, is_unsure)]
+
+
+def test_an_answer_of_stripe_ends_the_doubt_about_somebody_whom_an_older_release_forgot(
+    run: Run, applied: Happened, mailboxes: LoopedMailboxes, store: Store, database_url: str
+) -> None:
+    applied("customer.created", person(), id_="evt_c", created=NOW)
+    applied("customer.subscription.created", of_person(), id_="evt_s", created=NOW)
+    run("forget", "cus_1", "--yes")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE users SET lives_in_stripe = FALSE")
+    runtime.run(store.repair())
+    in_doubt = shown(database_url)
+
+    forgotten = mailboxes.now_ms() // 1000
+    applied("customer.subscription.fetched", of_person(), id_="evt_f1", created=forgotten + 9)
+    at_once = shown(database_url)
+    applied("customer.subscription.fetched", of_person(), id_="evt_f2", created=forgotten + 90)
+    runtime.run(store.repair())
+
+    assert in_doubt == at_once == [("active", {}, True)]
+    assert shown(database_url) == [("active", {}, False)]
 
 
 @pytest.mark.parametrize("asked", ["nonsense", "sub_1", "cus_", "evt_1"])

@@ -189,7 +189,7 @@ def test_a_full_mailbox_holds_the_watermark_back(
     with pytest.raises(QueueFullError):
         sweep(asking)
 
-    assert standing(asking).finished is None
+    assert standing(asking).finished is not None  # another one at once would list the same again
     assert (standing(asking).watermark or 0) < START
 
 

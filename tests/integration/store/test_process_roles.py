@@ -121,6 +121,12 @@ async def test_a_workers_role_makes_the_days_of_the_ledger_and_drops_old_ones(
     assert (len(done.made), len(done.dropped)) == (8, 1)
 
 
+async def test_a_worker_whose_sweep_finds_a_gap_may_ask_for_a_new_backfill(worker_url: str) -> None:
+    store = await Store.open(worker_url, pool_size=1, application_name="test")
+    await store.backfills.outdate()
+    await store.close()
+
+
 def test_every_table_of_the_machinery_is_somebodys_to_use(untouched_url: str) -> None:
     found = execute(
         untouched_url,
