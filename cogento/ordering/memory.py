@@ -65,19 +65,25 @@ def newest_groups(
     newest = rules.newest_delivered(records)
     shortened = [_shortened(one, newest) for one in records]
     events, dropped = _kept_and_dropped([one for one in shortened if not one.fetched])
-    forgotten = [] if newest_dropped is None else [newest_dropped]
-    newest_dropped = max([*forgotten, *(one.created for one in dropped)], default=None)
+    if dropped:
+        newest_dropped = max(newest_dropped or 0, *(one.created for one in dropped))
     answers, _ = _kept_and_dropped([one for one in shortened if one.fetched])
     if newest_dropped is not None:
         answers = [one for one in answers if one.created > newest_dropped]
-    return tuple(sorted([*events, *answers], key=rules.age, reverse=True)), newest_dropped
+    if answers:
+        events = sorted([*events, *answers], key=rules.age, reverse=True)
+    return tuple(events), newest_dropped
 
 
 def _kept_and_dropped(records: list[EventRecord]) -> tuple[list[EventRecord], list[EventRecord]]:
+    """Divide into the newest tie groups, newest record first, and the others."""
     ordered = sorted(records, key=rules.age, reverse=True)
     end = _end_of_groups(ordered)
-    kept = sorted(ordered[:end], key=_lasting_age, reverse=True)
-    return kept[:MAX_RECORDS], kept[MAX_RECORDS:] + ordered[end:]
+    if end <= MAX_RECORDS:
+        return ordered[:end], ordered[end:]
+    lasting = sorted(ordered[:end], key=_lasting_age, reverse=True)
+    kept = sorted(lasting[:MAX_RECORDS], key=rules.age, reverse=True)
+    return kept, lasting[MAX_RECORDS:] + ordered[end:]
 
 
 def _shortened(record: EventRecord, newest: EventRecord | None) -> EventRecord:
