@@ -22,11 +22,12 @@ from cogento.events.names import CustomerId, EventId
 from cogento.failpoints import failpoint
 from cogento.queue import keys
 from cogento.queue.enqueue import restoring_terms
+from cogento.queue.mailbox_copies import BYTES_AT_ONCE, MailboxCopy, grouped, present
 from cogento.queue.redis_commands import Call
 from cogento.queue.replies import SECOND, read_number
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from cogento.queue.clock import RedisClock
     from cogento.queue.durable_scripts import DurableScripts
@@ -41,7 +42,6 @@ RENEWAL_SECONDS = 1.0
 KEYS_AT_ONCE = 1000
 CUSTOMERS_AT_ONCE = 100
 EVENTS_AT_ONCE = 500
-BYTES_AT_ONCE = 4 * 1024**2
 MOST_LISTED = 100_000
 """How many entries of a shard's lists are read at one moment at most: Redis does nothing else then, for less than 0.1 s."""
 REST = 1.0
@@ -72,50 +72,6 @@ class ShardCount:
     def is_changing(self) -> bool:
         """Whether mailboxes are being moved."""
         return self.former != self.current
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """One mailbox as leave.lua shows it; `waiting` and `parked` have four an event: id, place, tries, value."""
-
-    customer_id: CustomerId
-    head: tuple[bytes, ...]  # when it wakes, its pause, crashes, when its parked events are looked at
-    waiting: list[bytes]
-    parked: list[bytes]
-
-    @property
-    def ids(self) -> list[bytes]:
-        return [*self.waiting[::4], *self.parked[::4]]
-
-    def whole(self) -> list[Argument]:
-        """Return the arguments of left.lua."""
-        waiting, parked = self.waiting[::4], self.parked[::4]
-        return [self.customer_id, self.head[1], len(waiting), *waiting, len(parked), *parked]
-
-    def arrivals(self) -> Iterator[list[Argument]]:
-        """Yield the arguments of arrive.lua, in parts of BYTES_AT_ONCE or a little more."""
-        part: tuple[list[bytes], list[bytes]] = ([], [])
-        size = 0
-        for mailbox, events in zip(part, (self.waiting, self.parked), strict=True):
-            for first in range(0, len(events), 4):
-                if size >= BYTES_AT_ONCE:
-                    yield self._terms(*part)
-                    part[0].clear()
-                    part[1].clear()
-                    size = 0
-                mailbox.extend(events[first : first + 4])
-                size += len(events[first + 3])
-        yield self._terms(*part)
-
-    def _terms(self, waiting: Sequence[bytes], parked: Sequence[bytes]) -> list[Argument]:
-        return [
-            self.customer_id,
-            *self.head,
-            len(waiting) // 4,
-            *waiting,
-            len(parked) // 4,
-            *parked,
-        ]
 
 
 @dataclass(slots=True)
@@ -242,20 +198,11 @@ class ShardMove:
         """Move every customer that has another home and is not leased; where none is left, stored events without a mailbox.
 
         Scans find also those whom Redis has lost from its lists, and may miss one that is parked when the first looks for waiting
-        events, and waits when the second looks for parked ones. The lists, read at one moment, have that one. Where they are too
-        long for that, a second series of scans has it, unless it is parked again just then.
+        events, and waits when the second looks for parked ones. The lists, read at one moment, have that one, and
+        where they are too long for that the last scan finds its events, which stay where they are.
         """
         await self._end_arrivals(layout)
         pass_ = _Pass()
-        await self._move_scanned(layout, pass_)
-        if not pass_.found and not await self._move_listed(layout, pass_):
-            await self._move_scanned(layout, pass_)
-        if not pass_.found:
-            await self._bring_home(layout, pass_)
-        return pass_
-
-    async def _move_scanned(self, layout: Layout, pass_: _Pass) -> None:
-        """Move every customer that scans of keys and fields find, one after the other."""
         for family in ("mail", "held"):
             async for tag, ids in self._through_keys(layout, family):
                 await self._move_leaving(layout, tag, ids, pass_)
@@ -263,13 +210,16 @@ class ShardMove:
             for key in (keys.pauses_key(tag), keys.owners_key(tag)):
                 async for ids in self._through_fields(key):
                     await self._move_leaving(layout, tag, ids, pass_)
+        if not pass_.found:
+            await self._move_listed(layout, pass_)
+        if not pass_.found:
+            await self._bring_home(layout, pass_)
+        return pass_
 
-    async def _move_listed(self, layout: Layout, pass_: _Pass) -> bool:
-        """Move every customer that the lists of its former shard have; False where lists of one are too long to be read."""
-        are_all_read = True
+    async def _move_listed(self, layout: Layout, pass_: _Pass) -> None:
+        """Move every customer that the lists of its former shard have, unless they are too long to be read."""
         for tag in layout.former.tags:
-            ((entries, listed),) = await self._durably(layout, "remaining", {tag: [[MOST_LISTED]]})
-            are_all_read = are_all_read and entries <= MOST_LISTED
+            ((_, listed),) = await self._durably(layout, "remaining", {tag: [[MOST_LISTED]]})
             customers = dict.fromkeys(CustomerId(id_.decode()) for id_ in listed)
             leaving = [id_ for id_ in customers if layout.current.tag_of(id_) != tag]
             for first in range(0, len(leaving), CUSTOMERS_AT_ONCE):
@@ -277,7 +227,6 @@ class ShardMove:
                 (answers,) = await self._durably(layout, "here", {tag: [[*some]]})
                 here = [id_ for id_, is_here in zip(some, answers, strict=True) if is_here]
                 await self._move_leaving(layout, tag, here, pass_)
-        return are_all_read
 
     async def _end_arrivals(self, layout: Layout) -> None:
         """Take step 4 for customers for whom an earlier process has taken step 3."""
@@ -316,13 +265,13 @@ class ShardMove:
         ((looked, shown),) = await self._durably(layout, "leave", {tag: [[*limits, *customers]]})
         copies = [await self._read_copy(tag, one) for one in shown]
         failpoint("after_leave")
-        for terms in _grouped(layout, copies):
+        for terms in grouped(layout, copies):
             await self._durably(layout, "arrive", terms)
         failpoint("after_arrive")
-        gone = list[_Copy]()
+        gone = list[MailboxCopy]()
         if copies:
             (codes,) = await self._durably(
-                layout, "left", {tag: [[*chain.from_iterable(map(_Copy.whole, copies))]]}
+                layout, "left", {tag: [[*chain.from_iterable(map(MailboxCopy.whole, copies))]]}
             )
             gone = [copy for copy, code in zip(copies, codes, strict=True) if code]
         failpoint("after_left")
@@ -348,7 +297,7 @@ class ShardMove:
             raise _OvertakenError
         self._renewed = now
 
-    async def _read_copy(self, tag: str, shown: Reply) -> _Copy:
+    async def _read_copy(self, tag: str, shown: Reply) -> MailboxCopy:
         """Return the copy of a mailbox that leave.lua showed, with the events' values, which it left out."""
         customer, *head, waiting, parked = shown
         for events in (waiting, parked):
@@ -357,7 +306,7 @@ class ShardMove:
             for at, value in zip(left_out, await self._values(tag, ids), strict=True):
                 events[at] = value
         as_bytes = tuple(one if isinstance(one, bytes) else str(one).encode() for one in head)
-        return _Copy(CustomerId(customer.decode()), as_bytes, _present(waiting), _present(parked))
+        return MailboxCopy(CustomerId(customer.decode()), as_bytes, present(waiting), present(parked))
 
     async def _values(self, tag: str, ids: Sequence[EventId]) -> list[bytes | None]:
         """Return stored events, None for one that is gone; they are read in parts of BYTES_AT_ONCE or a little more."""
@@ -374,7 +323,7 @@ class ShardMove:
         return values
 
     async def _bring_home(self, layout: Layout, pass_: _Pass) -> None:
-        """Move stored events that are in no mailbox: their mailboxes were lost before these could move."""
+        """Move stored events that are in no mailbox, because theirs was lost before it could move, and customers still missed."""
         async for tag, ids in self._through_keys(layout, "event"):
             values = await self._client.ask("MGET", *(keys.event_key(tag, EventId(id_)) for id_ in ids))
             for id_, value in zip(ids, values, strict=True):
@@ -390,7 +339,7 @@ class ShardMove:
                     await self._move_leaving(layout, tag, [customer_id], pass_)
                     continue
                 event = [id_.encode(), b"%d" % (created * SECOND), b"", value]
-                copy = _Copy(customer_id, (b"0", b"", b"0", b"0"), event, [])
+                copy = MailboxCopy(customer_id, (b"0", b"", b"0", b"0"), event, [])
                 await self._durably(layout, "arrive", {home: list(copy.arrivals())})
                 await self._durably(layout, "arrived", {home: [[customer_id]]})
                 await self._client.ask("DEL", keys.event_key(tag, EventId(id_)))
@@ -433,7 +382,7 @@ class ShardMove:
             raise _OvertakenError
         return replies
 
-    async def _count(self, gone: Sequence[_Copy]) -> None:
+    async def _count(self, gone: Sequence[MailboxCopy]) -> None:
         moved = keys.moved_key(self._layouts.first_tag)
         await self._client.ask("HINCRBY", moved, "customers", len(gone))
         await self._client.ask("HINCRBY", moved, "events", sum(len(copy.ids) for copy in gone))
@@ -441,29 +390,3 @@ class ShardMove:
     async def _rest(self, begun: float, *, seconds: float = LEAST_REST_SECONDS) -> None:
         """Rest after a slice."""
         await asyncio.sleep(max(seconds, REST * (time.monotonic() - begun)))
-
-
-def _grouped(layout: Layout, copies: Iterable[_Copy]) -> Iterator[dict[str, list[list[Argument]]]]:
-    """Yield the arguments for each shard that gets copies, in parts of BYTES_AT_ONCE or a little more."""
-    part: dict[str, list[Argument]] = {}
-    size = 0
-    for copy in copies:
-        for terms in copy.arrivals():
-            part.setdefault(layout.current.tag_of(copy.customer_id), []).extend(terms)
-            size += sum(len(term) for term in terms if isinstance(term, bytes))
-            if size >= BYTES_AT_ONCE:
-                yield {tag: [one] for tag, one in part.items()}
-                part, size = {}, 0
-    if part:
-        yield {tag: [one] for tag, one in part.items()}
-
-
-def _present(events: Sequence[bytes | None]) -> list[bytes]:
-    """Return the events that have a value; the others have nothing but an id, and are not moved."""
-    return [
-        part
-        for at in range(0, len(events), 4)
-        if events[at + 3] is not None
-        for part in events[at : at + 4]
-        if part is not None
-    ]

@@ -180,15 +180,15 @@ class Forgetting:
         stored = await self._mailboxes.find(listed.event_id)
         if stored is None:
             if listed.source is None:
-                _tell_lost(listed.event_id, failure=FailureClass.OTHER_RELEASE)
+                _log_lost(listed.event_id, failure=FailureClass.OTHER_RELEASE)
             return None
         try:
             event = read_stored_event(stored.body)
         except PermanentError as error:
-            _tell_lost(listed.event_id, failure=FailureClass.PERMANENT, code=error.reason)
+            _log_lost(listed.event_id, failure=FailureClass.PERMANENT, code=error.reason)
             return None
         if event.customer_id != customer_id or event.id != listed.event_id:
-            _tell_lost(listed.event_id, failure=FailureClass.PERMANENT, code=LetterReason.MISROUTED)
+            _log_lost(listed.event_id, failure=FailureClass.PERMANENT, code=LetterReason.MISROUTED)
             return None
         return Delivery(event, stored.received_ms, listed.attempts, stored.source)
 
@@ -200,13 +200,13 @@ class Forgetting:
             if classify(error) not in {FailureClass.PERMANENT, FailureClass.BUG}:
                 raise
             if len(deliveries) == 1:
-                _tell_lost(deliveries[0].event.id, failure=classify(error), code=code_of(error))
+                _log_lost(deliveries[0].event.id, failure=classify(error), code=code_of(error))
                 return
             for delivery in deliveries:
                 await self._apply([delivery])
 
 
-def _tell_lost(event_id: EventId, *, failure: FailureClass, code: str | None = None) -> None:
+def _log_lost(event_id: EventId, *, failure: FailureClass, code: str | None = None) -> None:
     log.warning("event_of_forgotten_lost", event_id=event_id, failure=failure, code=code)
 
 

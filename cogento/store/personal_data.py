@@ -138,7 +138,7 @@ async def _erase(
     waiting = {
         notice["object_id"] for notice in notices if notice["waits"]
     }  # the rows lack what Stripe was to answer
-    if any(row["told_deleted"] for row in before):
+    if any(row["deleted_in_stripe"] for row in before):
         await connection.execute(_DELETED_IN_STRIPE, deletion.customer_id)
         waiting |= {
             id_

@@ -108,7 +108,7 @@ def _found_alive(events: Iterable[Event], users: Users) -> set[CustomerId]:
     return {
         event.customer_id
         for event, row in rows
-        if row.is_outlived_by(event.created) and not row.lives_in_stripe
+        if row.lives_if_subscribed(event.created) and not row.lives_in_stripe
     }
 
 

@@ -81,8 +81,8 @@ class UserRow(msgspec.Struct, frozen=True):
         """Whether the row is deleted only because the person was forgotten: Stripe has not said that the customer is deleted."""
         return bool(self.record["lives_in_stripe"])
 
-    def is_outlived_by(self, second: int) -> bool:
-        """Whether Stripe cannot have known of the deletion of this forgotten customer, if a subscription lived there at that second.
+    def lives_if_subscribed(self, second: int) -> bool:
+        """Whether this forgotten customer must live in Stripe, if a subscription has not ended there at that second.
 
         Deleting a customer ends its subscriptions at once, and no copy of Stripe's lags by more than LAG_SECONDS.
         """

@@ -8,6 +8,6 @@ SELECT
     name,
     phone,
     (SELECT count(*) FROM user_roles AS r WHERE r.user_id = users.user_id) AS roles,
-    EXISTS (SELECT FROM notices AS n WHERE n.object_id = users.stripe_customer_id AND n.ends) AS told_deleted
+    EXISTS (SELECT FROM notices AS n WHERE n.object_id = users.stripe_customer_id AND n.ends) AS deleted_in_stripe
 FROM users
 WHERE stripe_customer_id = $1::VARCHAR

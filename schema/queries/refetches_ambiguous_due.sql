@@ -102,38 +102,29 @@ doubt AS (
 )
 
 SELECT
-    doubt.kind,
-    doubt.object_id,
-    doubt.customer_id
-FROM doubt
+    asked.kind,
+    asked.object_id,
+    asked.customer_id
+FROM doubt AS asked
 LEFT JOIN LATERAL (
     SELECT letter.id
     FROM (
-        SELECT
-            one.id,
-            one.status,
-            one.died_at,
-            one.event_created_at
-        FROM dead_letters AS one
-        WHERE
-            one.object_id = doubt.object_id
-            AND one.event_type LIKE '%.fetched'
-        OFFSET 0 -- so that the planner goes by the object, however few letters it takes to be open
+        -- include dead_answers
     ) AS letter
     WHERE
         letter.status = 'open'
         AND letter.died_at > now() - make_interval(secs => $5::DOUBLE PRECISION)
-        AND letter.event_created_at > doubt.open_at
+        AND letter.event_created_at > asked.open_at
     LIMIT 1
 ) AS dead_answer ON TRUE
 WHERE
-    doubt.object_id <> ALL($2::VARCHAR[])
+    asked.object_id <> ALL($2::VARCHAR[])
     AND dead_answer.id IS NULL
 GROUP BY
-    doubt.kind,
-    doubt.object_id,
-    doubt.customer_id
+    asked.kind,
+    asked.object_id,
+    asked.customer_id
 ORDER BY
-    min(doubt.since),
-    doubt.object_id
+    min(asked.since),
+    asked.object_id
 LIMIT $3::BIGINT

@@ -8,54 +8,45 @@
 -- $5 VARCHAR[]: the kinds that this release knows
 -- $6 DOUBLE: seconds since an answer became a dead letter, if it did
 SELECT
-    known.kind,
-    known.object_id,
-    known.ends,
-    known.raw_body,
+    asked.kind,
+    asked.object_id,
+    asked.ends,
+    asked.raw_body,
     owner.customer_id,
-    extract(EPOCH FROM now() - known.waits_since)::DOUBLE PRECISION AS waited_seconds
-FROM notices AS known
+    extract(EPOCH FROM now() - asked.waits_since)::DOUBLE PRECISION AS waited_seconds
+FROM notices AS asked
 LEFT JOIN LATERAL (
     SELECT letter.id
     FROM (
-        SELECT
-            one.id,
-            one.status,
-            one.died_at,
-            one.event_created_at
-        FROM dead_letters AS one
-        WHERE
-            one.object_id = known.object_id
-            AND one.event_type LIKE '%.fetched'
-        OFFSET 0 -- so that the planner goes by the object, however few letters it takes to be open
+        -- include dead_answers
     ) AS letter
     WHERE
         letter.status = 'open'
         AND letter.died_at > now() - make_interval(secs => $6::DOUBLE PRECISION)
-        AND letter.event_created_at > known.told_at
+        AND letter.event_created_at > asked.told_at
     LIMIT 1
 ) AS dead_answer ON TRUE
 LEFT JOIN LATERAL (
     SELECT u.stripe_customer_id AS customer_id
     FROM users AS u
-    WHERE u.stripe_customer_id = known.object_id
+    WHERE u.stripe_customer_id = asked.object_id
     -- for each kind
     UNION ALL
     SELECT u.stripe_customer_id
     FROM {table} AS s
     INNER JOIN users AS u ON s.user_id = u.user_id
-    WHERE s.{stripe_id} = known.object_id
+    WHERE s.{stripe_id} = asked.object_id
     -- end
     LIMIT 1
 ) AS owner ON TRUE
 WHERE
-    known.waits_since <= now()
+    asked.waits_since <= now()
     AND (
-        known.noticed_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
-        OR known.waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)
+        asked.noticed_at < now() - make_interval(secs => $1::DOUBLE PRECISION)
+        OR asked.waits_since < now() - make_interval(secs => $2::DOUBLE PRECISION)
     )
-    AND known.object_id <> ALL($3::VARCHAR[])
-    AND known.kind = ANY($5::VARCHAR[])
+    AND asked.object_id <> ALL($3::VARCHAR[])
+    AND asked.kind = ANY($5::VARCHAR[])
     AND dead_answer.id IS NULL
-ORDER BY known.waits_since, known.object_id
+ORDER BY asked.waits_since, asked.object_id
 LIMIT $4::BIGINT
